@@ -1,0 +1,69 @@
+# Everything a checkout needs; each target installs what it lacks into .venv first.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+UV     := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv
+MAIN   := $(VENV)/.installed-main
+DEV    := $(VENV)/.installed-dev
+TESTS  ?=
+export PYTHON
+export UV_PYTHON_DOWNLOADS := never
+export PYTHONUTF8 := 1
+
+.NOTPARALLEL:
+.PHONY: help demo test lint format soak bench docs lock wheel clean distclean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' Makefile | awk -F '\t' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+$(MAIN): pyproject.toml requirements/main.txt requirements/uv.txt scripts/install.sh
+	@if [ -e $(DEV) ]; then scripts/install.sh dev && touch $(DEV); else scripts/install.sh main; fi
+	@touch $@
+
+$(DEV): pyproject.toml requirements/dev.txt requirements/uv.txt scripts/install.sh
+	@scripts/install.sh dev
+	@touch $(MAIN) $@
+
+demo: $(MAIN)  ## run the shipped example from end to end
+	@$(VENV)/bin/dafeng demo
+
+lint: $(DEV)  ## style, format, types, import contracts
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy --strict src
+	$(VENV)/bin/lint-imports --no-cache --no-logo
+
+format: $(DEV)  ## put the code into the one format
+	$(PY) -m ruff check --fix-only .
+	$(PY) -m ruff format .
+
+test: lint  ## lint, then every test but the long ones (TESTS=path for some)
+	$(PY) -m pytest -q -n auto --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
+
+soak: $(DEV)  ## the long tests, with many examples
+	$(PY) -m pytest -q -m soak --hypothesis-profile=soak --timeout=3600 -rs --durations=10 $(TESTS)
+
+bench: $(DEV)  ## time the hot paths
+	$(PY) benchmarks/run.py
+
+docs: $(DEV)  ## write the generated reference pages
+	$(PY) scripts/build_docs.py
+
+# The versions in use stay where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
+UPGRADE ?=
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+          --no-annotate --custom-compile-command "make lock" $(UPGRADE)
+lock: $(MAIN)  ## write requirements/*.txt anew from pyproject.toml
+	$(COMPILE) pyproject.toml -o requirements/main.txt
+	$(COMPILE) pyproject.toml --extra dev -c requirements/main.txt -o requirements/dev.txt
+	echo "uv>=0.13,<0.14" | $(COMPILE) - -o requirements/uv.txt
+
+wheel: $(MAIN)  ## build dist/*.whl
+	$(UV) build --wheel --out-dir dist
+
+clean:  ## remove what was built, keep .venv
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean  ## remove .venv too
+	rm -rf $(VENV)
