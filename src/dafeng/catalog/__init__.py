@@ -1,0 +1,47 @@
+"""Content as data: places, bodies, indicators, plans, vocabulary, table layouts, with schemas, grammar and checks.
+
+`load_catalog` reads the shipped folder and lays further folders over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dafeng.base.finding import Finding
+from dafeng.catalog.catalog import Catalog, raise_for_errors, read_entries, shipped_folder
+from dafeng.catalog.checks import check_catalog
+
+__all__ = ["Catalog", "check_folders", "load_catalog", "shipped_folder"]
+
+
+def check_folders(folders: Sequence[Path] = ()) -> tuple[Catalog, list[Finding]]:
+    """Load the shipped catalog with `folders` laid over it, and return it with every fault found.
+
+    Examples
+    --------
+    >>> catalog, findings = check_folders()
+    >>> [str(finding.where) for finding in findings]
+    []
+    """
+    entries, findings = read_entries([shipped_folder(), *folders])
+    catalog = Catalog(entries)
+    return catalog, findings + check_catalog(entries, catalog)
+
+
+def load_catalog(folders: Sequence[Path] = ()) -> Catalog:
+    """Load the shipped catalog with `folders` laid over it.
+
+    Raises
+    ------
+    ContentError
+        A file is faulty; the error carries every finding.
+
+    Examples
+    --------
+    >>> load_catalog().places.resolve("370200").id
+    'qingdao'
+    """
+    catalog, findings = check_folders(folders)
+    raise_for_errors(findings)
+    return catalog
