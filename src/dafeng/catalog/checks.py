@@ -47,7 +47,7 @@ class _Checker:
     def known(self, what: str, name: str | None, known: Any, section: str, key: Any, *path: str | int, zh: str) -> bool:
         if name is None or name in known:
             return True
-        close = close_names(name, [str(item) for item in known])
+        close = close_names(name, [str(getattr(item, "id", item)) for item in known])
         self.say(
             f"{what}.unknown",
             f"{zh} {name} 不存在",
