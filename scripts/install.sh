@@ -48,5 +48,6 @@ mirror=${PIP_INDEX_URL:-$mirror}
 if [ -n "$mirror" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then export UV_DEFAULT_INDEX=$mirror; fi
 export VIRTUAL_ENV=$PWD/$venv
 echo "dafeng: requirements/$wanted.txt" >&2
-"$venv/bin/uv" pip install --quiet --require-hashes -r "requirements/$wanted.txt"
+# Compiled once here, so that commands start fast also where Python may not write bytecode itself.
+"$venv/bin/uv" pip install --quiet --compile-bytecode --require-hashes -r "requirements/$wanted.txt"
 "$venv/bin/uv" pip install --quiet --no-deps -e .

@@ -54,6 +54,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 3
     MISSING_CONTENT = 4
     NOT_CONVERGED = 5
+    DEFECT = 70
     INTERRUPTED = 130
 
 

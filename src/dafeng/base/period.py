@@ -193,8 +193,8 @@ _CHINESE: Final[list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]]] = 
     (re.compile(r"(\d{4})年?前三季度"), lambda m: f"{m[1]}-01..09"),
     (re.compile(rf"(\d{{4}})(?:年?{_DASH}\d{{2,4}})?年?(?:度)?(?:采暖|供暖|供热)(?:季|期)"), lambda m: f"{m[1]}-HS"),
     (re.compile(r"(\d{4})[年./-](\d{1,2})[月./-](\d{1,2})日?"), lambda m: f"{m[1]}-{int(m[2]):02d}-{int(m[3]):02d}"),
-    (re.compile(r"(\d{4})[年./-](\d{1,2})月?份?"), lambda m: f"{m[1]}-{int(m[2]):02d}"),
     (re.compile(r"(\d{4})(?:年(?:度|末|底)?)?(?:\.0)?"), lambda m: m[1]),
+    (re.compile(r"(\d{4})[年./-](\d{1,2})月?份?"), lambda m: f"{m[1]}-{int(m[2]):02d}"),
     (re.compile(rf"(\d{{4}})年?{_DASH}(\d{{4}})年?"), lambda m: f"{m[1]}..{m[2]}"),
     (re.compile(r"[“\"”]?(十[二三四五六]五)[“\"”]?(?:时期|期间|末)?"), lambda m: f"{_PLANS[m[1]]}..{_PLANS[m[1]] + 4}"),
 ]

@@ -1,0 +1,68 @@
+"""`dafeng demo`: the whole chain on a fictional city."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dafeng.cli.output import Json, Quiet, emit, note, progress, show_table
+from dafeng.lake import Workspace
+from dafeng.reports import find_fonts
+from dafeng.workflow.demonstration import DEMO_DAY, run_demo
+from dafeng.workflow.setting import open_setting
+
+__all__ = ["app"]
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="示范工作区 / folder of the demonstration")] = Path("dafeng-demo"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """跑通示范市：方案、数据、判断、责任分工表、年度报告 / the whole chain on a fictional city."""
+    fonts = find_fonts(os.environ)
+    with progress(quiet=quiet or as_json) as listener:
+        done = run_demo(folder, fonts=fonts, listener=listener)
+    paths = [str(report.folder / name) for report in done.reports if report.folder for name in report.files]
+    if as_json:
+        imports = [outcome.model_dump(mode="json") for outcome in done.imports]
+        emit(
+            "demo/1", {"workspace": str(folder), "imports": imports, "counts": done.assessment.counts, "reports": paths}
+        )
+        return
+    catalog = open_setting(Workspace.open(folder)).catalog
+    show_table(
+        "导入 / figures in（示范数据，均为虚构 / all fictional）",
+        ["文件", "接受", "带提示接受", "退回"],
+        [(item.file, item.accepted, item.accepted_with_finding, item.refused) for item in done.imports],
+        numbers=[1, 2, 3],
+    )
+    counts = [f"{catalog.term('status', name)} {count}" for name, count in done.assessment.counts.items() if count]
+    typer.echo(
+        f"{done.assessment.counted} 项目标，截至 {DEMO_DAY.isoformat()} / targets by status：{'，'.join(counts)}"
+    )
+    worst = [row for row in done.assessment.worst_first() if not row.soft][:5]
+    show_table(
+        "最需关注 / worst first",
+        ["目标", "状态", "说明", "牵头（推定）"],
+        [
+            (
+                row.phrase,
+                catalog.term("status", row.status.value),
+                row.reason,
+                row.bodies[0].as_written if row.bodies else "",
+            )
+            for row in worst
+        ],
+    )
+    if not fonts.can_write_pdf:
+        note(fonts.sentence, quiet=quiet)
+    for path in paths:
+        typer.echo(f"report: {path}")
+    note(f"下一步 / next：dafeng assess -w {folder}；dafeng plan show {done.assessment.plan} -w {folder}", quiet=quiet)

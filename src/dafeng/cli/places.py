@@ -1,0 +1,41 @@
+"""How commands find the workspace and the catalog."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dafeng.base.errors import NoWorkspaceError
+from dafeng.lake import Workspace, find_workspace
+from dafeng.workflow.setting import Setting, open_setting
+
+__all__ = ["find", "need", "setting"]
+
+
+def find(workspace: Path | None) -> Workspace | None:
+    """Return the workspace that applies here, None where there is none."""
+    return find_workspace(workspace, os.environ, Path.cwd())
+
+
+def need(workspace: Path | None) -> Workspace:
+    """Return the workspace that applies here.
+
+    Raises
+    ------
+    NoWorkspaceError
+        There is none.
+    """
+    found = find(workspace)
+    if found is None:
+        raise NoWorkspaceError(
+            "这里和上级文件夹都没有 dafeng.toml / no dafeng.toml here or above",
+            doing="find the workspace",
+            expected="a workspace folder",
+            next_step="dafeng init 文件夹 --place qingdao，或用 --workspace 指定",
+        )
+    return found
+
+
+def setting(workspace: Path | None) -> Setting:
+    """Return catalog and, where there is one, workspace."""
+    return open_setting(find(workspace))

@@ -1,0 +1,376 @@
+"""A file becomes observations: every cell ends accepted, accepted with finding, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from dafeng.base.errors import InputError
+from dafeng.base.finding import Finding, Location, Severity
+from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
+from dafeng.base.observation import SCHEMA
+from dafeng.catalog import Catalog
+from dafeng.intake.adapters import adapter_table, find_adapter, quarantine, with_codes
+from dafeng.intake.cells import DIMENSIONS, gather_cells
+from dafeng.intake.headers import Names
+from dafeng.intake.layout import Table, detect_table, find_title
+from dafeng.intake.problems import Ledger, names_of
+from dafeng.intake.reading import read_sheets
+from dafeng.intake.resolve import resolve_cells
+from dafeng.intake.sheets import Limits, Sheet, file_digest
+from dafeng.intake.values import check_duplicates, check_values, read_values
+
+__all__ = ["FATES", "FATE_SCHEMA", "Imported", "import_table"]
+
+FATES: Final = ("accepted", "accepted_with_finding", "refused")
+"""What becomes of a value cell."""
+FATE_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "sheet": pl.String(),
+    "row": pl.Int64(),
+    "cell": pl.String(),
+    "fate": pl.String(),
+    "findings": pl.String(),
+}
+"""Columns of the table of fates; a row without values has the fate set_aside and its reason as finding."""
+
+Listener = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of a file.
+
+    Parameters
+    ----------
+    observations : DataFrame, columns of `SCHEMA`
+        Accepted cells, stated gaps among them.
+    lineage : DataFrame, columns of `LINEAGE_SCHEMA`
+        One row for each observation: the cell that it came from.
+    fates : DataFrame, columns of `FATE_SCHEMA`
+        One row for each value cell, and one for each row set aside.
+    findings : list of Finding
+    document : str
+        SHA-256 of the file.
+    counts : mapping
+        value_cells, accepted, accepted_with_finding, refused, rows_set_aside, gaps.
+    adapters : mapping from sheet to adapter id
+    """
+
+    observations: pl.DataFrame
+    lineage: pl.DataFrame
+    fates: pl.DataFrame
+    findings: list[Finding]
+    document: str
+    counts: Mapping[str, int]
+    adapters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One sheet with its layout."""
+
+    sheet: Sheet
+    table: Table
+    cells: pl.DataFrame
+    aside: pl.DataFrame
+
+
+def import_table(
+    path: Path | str,
+    catalog: Catalog,
+    *,
+    recorded_at: datetime,
+    adapter: str | None = None,
+    dataset: str | None = None,
+    place: str | None = None,
+    period: str | None = None,
+    kind: str | None = None,
+    published_on: date | None = None,
+    unit: str | None = None,
+    indicator: str | None = None,
+    basis: str | None = None,
+    extent: str | None = None,
+    sheet: str | None = None,
+    limits: Limits | None = None,
+    listener: Listener | None = None,
+) -> Imported:
+    """Read a table of observations, long or as a yearbook prints it.
+
+    Parameters
+    ----------
+    path : path
+        CSV, TSV, XLSX, XLS or Parquet.
+    catalog : Catalog
+    recorded_at : datetime
+        Instant of the import, with time zone.
+    adapter : str, optional
+        Adapter to use; found by its columns where None.
+    dataset, kind, published_on : optional
+        Who says so, how the figures came about, when they were published; each overrides the file's adapter.
+    place, period, unit, indicator, basis, extent : str, optional
+        Stand in where neither cell, row, header nor adapter states them; `place` also says where ambiguous names lie.
+    sheet : str, optional
+        Only this worksheet.
+    limits : Limits, optional
+    listener : callable, optional
+        Told what is being done.
+
+    Returns
+    -------
+    Imported
+
+    Raises
+    ------
+    InputError
+        The file cannot be read at all, or has no such sheet.
+    UnknownNameError
+        The catalog has no such adapter.
+    """
+    path = Path(path)
+    limits = limits or Limits()
+    tell = listener or (lambda message: None)
+    if recorded_at.tzinfo is None:
+        raise InputError(
+            f"recorded_at {recorded_at} has no time zone",
+            doing="import a table",
+            expected="an instant with time zone",
+            next_step="give it in UTC",
+        )
+    tell(f"读取 {path.name}")
+    sheets = _chosen(read_sheets(path, limits=limits), sheet, path.name)
+    names = Names(catalog)
+    ledger = Ledger(path.name, limits.listed)
+    given = {
+        "dataset": dataset,
+        "kind": kind,
+        "published_on": None if published_on is None else published_on.isoformat(),
+    }
+    fallback = {
+        "place": place, "period": period, "unit": unit, "indicator": indicator, "basis": basis, "extent": extent,
+    }  # fmt: skip
+    findings: list[Finding] = []
+    used: dict[str, str] = {}
+    parts: list[_Read] = []
+    for one in sheets:
+        tell(f"识别表头 {one.name}".rstrip())
+        findings += one.findings
+        known = find_adapter(catalog, one, file=path.name, wanted=adapter)
+        table = adapter_table(known, one, file=path.name) if known else detect_table(one, names, file=path.name)
+        if table is None:
+            findings.append(_no_table(path.name, one.name))
+            continue
+        findings += table.findings
+        table = _with_constants(
+            table, one, names, given, fallback, titled=known is None, findings=findings, file=path.name
+        )
+        cells, aside = gather_cells(one, table, set_aside=known is None)
+        headers = {value.index: value.header for value in table.values}
+        cells = cells.with_columns(
+            pl.col("col")
+            .replace_strict(list(headers), list(headers.values()), return_dtype=pl.String())
+            .alias("header"),
+            pl.lit(False).alias("zero_is_blank"),
+        )
+        if known is not None:
+            used[one.name] = known.id
+            cells = with_codes(cells, known)
+        parts.append(_Read(one, table, cells, aside.with_columns(pl.lit(one.name).alias("sheet"))))
+    if not parts:
+        return _nothing(file_digest(path), [_as_errors(finding) for finding in findings])
+    cells = pl.concat([part.cells for part in parts]).with_row_index("id")
+    for part in parts:
+        if part.sheet.name in used:
+            quarantine(cells, catalog.adapters[used[part.sheet.name]], part.sheet, part.table, ledger)
+    tell(f"核对 {cells.height} 格")
+    good = _checked(cells, names, ledger, recorded_at)
+    tell("汇总结果")
+    aside = pl.concat([part.aside for part in parts])
+    return _result(path, cells, good, aside, ledger, findings, recorded_at, used)
+
+
+def _chosen(sheets: list[Sheet], wanted: str | None, file: str) -> list[Sheet]:
+    if wanted is None:
+        return sheets
+    chosen = [one for one in sheets if one.name == wanted]
+    if not chosen:
+        raise InputError(
+            f"{file} has no sheet {wanted!r}",
+            doing="import a table",
+            expected=f"one of {', '.join(repr(one.name) for one in sheets)}",
+            next_step="give the name of a sheet that holds cells",
+        )
+    return chosen
+
+
+def _with_constants(
+    table: Table,
+    sheet: Sheet,
+    names: Names,
+    given: Mapping[str, str | None],
+    fallback: Mapping[str, str | None],
+    *,
+    titled: bool,
+    findings: list[Finding],
+    file: str,
+) -> Table:
+    """Add what options, title and sheet name say, where columns do not."""
+    constants = dict(table.constants)
+    roles = dict(table.roles)
+    for name, text in given.items():
+        if text is not None:
+            constants[name] = text
+            roles.pop(name, None)
+    stated = {name for value in table.values for name in value.properties} | set(roles)
+    if "place" not in stated and stated & {"province", "city", "county"}:
+        stated.add("place")
+    title = find_title(sheet, table, names) if titled else {}
+    for name, text in fallback.items():
+        if text is not None and name == "place" and "place" in stated:
+            candidates = names.catalog.places.candidates(text)
+            constants.setdefault("within", candidates[0].id if len(candidates) == 1 else text)
+        elif text is not None and name not in constants:
+            constants["sheet_unit" if name == "unit" else name] = text
+        elif name in title and name not in constants and (name not in stated or name == "unit"):
+            constants["sheet_unit" if name == "unit" else name] = title[name][0]
+            constants[f"where_{name}"] = title[name][1]
+            findings.append(
+                Finding(
+                    name=f"intake.{name}.from-title",
+                    sentence=f"{_TITLE_WORDS[name]}取自标题或工作表名：{title[name][0]}",
+                    severity=Severity.INFO,
+                    value=title[name][0],
+                    expected="在列名或参数中写明",
+                    next_step="确认无误即可；不对时用参数写明",
+                    where=Location(file=file, sheet=sheet.name, cell=title[name][1]),
+                )
+            )
+    return Table(table.header_rows, roles, table.values, constants, table.ignored, table.findings)
+
+
+_TITLE_WORDS: Final = {
+    "place": "地区",
+    "period": "时间",
+    "unit": "单位",
+    "indicator": "指标",
+    "basis": "口径",
+    "extent": "范围",
+}
+
+
+def _no_table(file: str, sheet: str) -> Finding:
+    return Finding(
+        name="intake.sheet.no-table",
+        sentence=f"没有找到表头：工作表「{sheet}」未导入" if sheet else "没有找到表头，未导入",
+        severity=Severity.WARNING,
+        expected="一行列名，其中有 指标、地区、时间、数值，或认识的指标名称",
+        next_step="补上列名，或参照 docs 中的长表样式",
+        where=Location(file=file, sheet=sheet),
+    )
+
+
+def _as_errors(finding: Finding) -> Finding:
+    if finding.name != "intake.sheet.no-table":
+        return finding
+    return finding.model_copy(update={"severity": Severity.ERROR})
+
+
+def _nothing(document: str, findings: list[Finding]) -> Imported:
+    counts = dict.fromkeys(("value_cells", *FATES, "rows_set_aside", "gaps"), 0)
+    return Imported(
+        pl.DataFrame(schema=SCHEMA),
+        pl.DataFrame(schema=LINEAGE_SCHEMA),
+        pl.DataFrame(schema=FATE_SCHEMA),
+        findings,
+        document,
+        counts,
+    )
+
+
+def _checked(cells: pl.DataFrame, names: Names, ledger: Ledger, recorded_at: datetime) -> pl.DataFrame:
+    """Resolve, read and check all cells; return those that are accepted."""
+    totals = cells.filter(pl.col("total").is_not_null())
+    ledger.add("intake.row.total", totals, value="total")
+    rest = cells.filter(pl.col("total").is_null()).drop("total")
+    rest = resolve_cells(rest, names, ledger, today=recorded_at.astimezone(UTC).date())
+    rest = read_values(rest, names.catalog, ledger)
+    check_values(rest, names.catalog, ledger)
+    good = rest.join(ledger.refused().to_frame(), on="id", how="anti")
+    return check_duplicates(good, ledger)
+
+
+def _result(
+    path: Path,
+    cells: pl.DataFrame,
+    good: pl.DataFrame,
+    aside: pl.DataFrame,
+    ledger: Ledger,
+    findings: list[Finding],
+    recorded_at: datetime,
+    used: Mapping[str, str],
+) -> Imported:
+    document = file_digest(path)
+    problems = names_of(ledger.hits)
+    judged = cells.select("id", "sheet", "row", "cell").join(problems, on="id", how="left", maintain_order="left")
+    repeated = set(ledger.hits.filter(pl.col("name") == "intake.row.duplicate")["id"])
+    fate = (
+        pl.when(pl.col("refuse"))
+        .then(pl.lit("refused"))
+        .when(pl.col("findings").is_not_null())
+        .then(pl.lit("accepted_with_finding"))
+        .otherwise(pl.lit("accepted"))
+    )
+    judged = judged.select("sheet", "row", "cell", fate.alias("fate"), pl.col("findings").fill_null(""))
+    counts = {"value_cells": cells.height} | dict.fromkeys(FATES, 0)
+    counts |= {str(name): int(count) for name, count in judged.group_by("fate").len().iter_rows()}
+    counts |= {"rows_set_aside": aside.height, "repeated": len(repeated)}
+    rows_aside = aside.select(
+        "sheet", "row", pl.lit("").alias("cell"), pl.lit("set_aside").alias("fate"), pl.col("reason").alias("findings")
+    )
+    fates = pl.concat([judged, rows_aside]).cast(dict(FATE_SCHEMA))  # type: ignore[arg-type]
+    good = good.with_columns(
+        pl.format("{}#{}!{}", pl.lit(document), pl.col("sheet"), pl.col("cell")).alias("lineage"),
+        pl.lit(recorded_at.astimezone(UTC), dtype=pl.Datetime("us", "UTC")).alias("recorded_at"),
+        pl.lit(None, dtype=pl.String()).alias("supersedes"),
+    )
+    observations = good.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    counts["gaps"] = observations["value"].null_count()
+    return Imported(
+        observations,
+        _lineage(good, path.name, document),
+        fates,
+        findings + ledger.findings(cells),
+        document,
+        counts,
+        used,
+    )
+
+
+def _lineage(good: pl.DataFrame, file: str, document: str) -> pl.DataFrame:
+    def detail(header: str | None, unit: str | None, origin: str | None) -> str:
+        facts = {"header": header, "unit": unit, "origin": origin}
+        return json.dumps({name: text for name, text in facts.items() if text}, ensure_ascii=False)
+
+    facts = good.select("header", "stated_unit", "d_origin").unique(maintain_order=True)
+    facts = facts.with_columns(pl.Series("detail", [detail(*row) for row in facts.iter_rows()], dtype=pl.String()))
+    joined = good.join(
+        facts, on=["header", "stated_unit", "d_origin"], how="left", nulls_equal=True, maintain_order="left"
+    )
+    return joined.select(
+        pl.col("lineage").alias("id"),
+        pl.lit(LineageKind.CELL.value).alias("kind"),
+        pl.lit(document).alias("document"),
+        pl.lit(file).alias("file"),
+        "sheet",
+        "cell",
+        pl.col("text").fill_null("").alias("text"),
+        "detail",
+    )
+
+
+assert set(_TITLE_WORDS) <= set(DIMENSIONS)

@@ -1,0 +1,343 @@
+"""XLSX workbooks in one pass: values, formulas, number formats and merged areas, under a byte limit.
+
+Read part by part from the archive, because the answer needs all four at once: whether a value is the cached result of a
+formula, whether its format is a percentage or a date, and where cells are merged.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import IO, Final
+from xml.etree import ElementTree
+
+from dafeng.base.errors import InputError
+from dafeng.base.finding import Finding
+from dafeng.intake.sheets import Limits, Sheet, file_finding, sheet_of_rows, too_large
+
+__all__ = ["read_xlsx"]
+
+_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+_STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
+_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
+_DATE_FORMATS: Final = {
+    **dict.fromkeys((14, 15, 22, 27, 30, 31, 36, 50, 54, 58), "ymd"),
+    **dict.fromkeys((17, 55, 57), "ym"),
+    **dict.fromkeys((28, 29, 51, 53, 56), "ymd"),
+    52: "ym",
+}
+_SPLIT: Final = "把需要的工作表另存为 CSV（UTF-8），或拆成较小的文件"
+
+
+class _Archive:
+    """A zip archive whose parts are read under a limit on their unpacked size."""
+
+    def __init__(self, data: bytes, file: str, limits: Limits) -> None:
+        self.file = file
+        self.limits = limits
+        self.used = 0
+        try:
+            self.zip = zipfile.ZipFile(io.BytesIO(data))
+        except zipfile.BadZipFile as error:
+            raise _corrupt(file, str(error)) from error
+        entries = self.zip.infolist()
+        for entry in entries:
+            if entry.flag_bits & 1:
+                raise _encrypted(file)
+            if entry.file_size > (1 << 20) and entry.file_size > limits.ratio * max(entry.compress_size, 1):
+                raise _bomb(file, f"{entry.filename} unpacks {entry.compress_size:,} to {entry.file_size:,} bytes")
+        total = sum(entry.file_size for entry in entries)
+        if total > limits.unpacked_bytes:
+            raise _bomb(file, f"the parts unpack to {total:,} bytes, more than {limits.unpacked_bytes:,}")
+        self.names = {entry.filename for entry in entries}
+
+    def part(self, name: str) -> _Part:
+        try:
+            return _Part(self, self.zip.open(name))
+        except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise _corrupt(self.file, f"part {name}: {error}") from error
+
+    def tree(self, name: str) -> ElementTree.Element:
+        try:
+            return ElementTree.parse(self.part(name)).getroot()
+        except ElementTree.ParseError as error:
+            raise _corrupt(self.file, f"part {name}: {error}") from error
+
+
+class _Part:
+    """One part as a stream that counts what it yields and refuses document type definitions."""
+
+    def __init__(self, archive: _Archive, stream: IO[bytes]) -> None:
+        self._archive = archive
+        self._stream = stream
+        self._head = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to `size` bytes."""
+        archive = self._archive
+        size = 1 << 16 if size < 0 else size
+        try:
+            piece = self._stream.read(size)
+        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+            raise _corrupt(archive.file, str(error)) from error
+        except Exception as error:  # zlib.error has no common parent
+            raise _corrupt(archive.file, str(error)) from error
+        archive.used += len(piece)
+        if archive.used > archive.limits.unpacked_bytes:
+            raise _bomb(archive.file, f"more than {archive.limits.unpacked_bytes:,} bytes came out while reading")
+        if len(self._head) < (1 << 16):
+            self._head += piece[: 1 << 16]
+            if b"<!DOCTYPE" in self._head or b"<!ENTITY" in self._head:
+                raise _corrupt(archive.file, "a part declares a document type, which workbooks never do")
+        return piece
+
+
+def read_xlsx(data: bytes, *, file: str, limits: Limits) -> list[Sheet]:
+    """Return every worksheet of an XLSX workbook.
+
+    Parameters
+    ----------
+    data : bytes
+    file : str
+        Name for messages.
+    limits : Limits
+
+    Raises
+    ------
+    InputError
+        The workbook is encrypted, damaged, a zip bomb, or beyond the limits.
+    """
+    if len(data) > limits.workbook_bytes:
+        raise too_large(file, len(data), limits.workbook_bytes, "the workbook", _SPLIT)
+    archive = _Archive(data, file, limits)
+    if "xl/workbook.xml" not in archive.names:
+        kind = "an XLSB workbook" if "xl/workbook.bin" in archive.names else "no XLSX workbook"
+        raise InputError(
+            f"{file} is {kind}",
+            doing="read a workbook",
+            expected="XLSX, XLS, CSV or Parquet",
+            next_step="save it as XLSX or CSV",
+            file=file,
+            name="intake.file.unknown-format",
+        )
+    book = archive.tree("xl/workbook.xml")
+    space = _MAIN if book.tag.startswith(_MAIN) else _STRICT
+    relation = _RELATION if space == _MAIN else _STRICT_RELATION
+    properties = book.find(f"{space}workbookPr")
+    epoch = 1904 if properties is not None and properties.get("date1904") in ("1", "true") else 1900
+    targets = {}
+    if "xl/_rels/workbook.xml.rels" in archive.names:
+        for item in archive.tree("xl/_rels/workbook.xml.rels"):
+            target = item.get("Target", "")
+            targets[item.get("Id", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
+    strings = list(_shared_strings(archive, space)) if "xl/sharedStrings.xml" in archive.names else []
+    formats = _formats(archive, space) if "xl/styles.xml" in archive.names else []
+    sheets = []
+    for item in book.iter(f"{space}sheet"):
+        part = targets.get(item.get(f"{relation}id", ""), "")
+        if part not in archive.names or "worksheets/" not in part:
+            continue
+        hidden = item.get("state", "visible") != "visible"
+        sheets.append(_read_sheet(archive, part, item.get("name", ""), space, strings, formats, epoch, hidden))
+    return sheets
+
+
+def _shared_strings(archive: _Archive, space: str) -> Iterator[str]:
+    for _, element in _events(archive, "xl/sharedStrings.xml"):
+        if element.tag == f"{space}si":
+            yield _text_of(element, space)
+            element.clear()
+
+
+def _text_of(element: ElementTree.Element, space: str) -> str:
+    """Return the text of a string item, its phonetic hints left out."""
+    pieces = [item.text or "" for item in element if item.tag == f"{space}t"]
+    pieces += [item.text or "" for run in element if run.tag == f"{space}r" for item in run if item.tag == f"{space}t"]
+    return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda match: chr(int(match[1], 16)), "".join(pieces))
+
+
+def _events(archive: _Archive, part: str) -> Iterator[tuple[str, ElementTree.Element]]:
+    try:
+        yield from ElementTree.iterparse(archive.part(part), events=("end",))
+    except ElementTree.ParseError as error:
+        raise _corrupt(archive.file, f"part {part}: {error}") from error
+
+
+def _formats(archive: _Archive, space: str) -> list[str]:
+    """Return for each cell style what its number format shows: percent, a date's fields, or nothing of note."""
+    root = archive.tree("xl/styles.xml")
+    codes = {
+        int(item.get("numFmtId", "0")): _format_kind(item.get("formatCode", "")) for item in root.iter(f"{space}numFmt")
+    }
+    styles = root.find(f"{space}cellXfs")
+    kinds = []
+    for style in styles if styles is not None else ():
+        number = int(style.get("numFmtId", "0"))
+        kinds.append(codes.get(number, "percent" if number in (9, 10) else _DATE_FORMATS.get(number, "")))
+    return kinds
+
+
+def _format_kind(code: str) -> str:
+    plain = re.sub(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.', "", code.split(";", maxsplit=1)[0]).lower()
+    if "%" in plain:
+        return "percent"
+    if "y" in plain or "d" in plain:
+        return "".join(field for field in "ymd" if field in plain)
+    return ""
+
+
+def _read_sheet(
+    archive: _Archive,
+    part: str,
+    name: str,
+    space: str,
+    strings: list[str],
+    formats: list[str],
+    epoch: int,
+    hidden: bool,
+) -> Sheet:
+    rows: list[list[str | None]] = []
+    marks: list[tuple[int, int, str]] = []
+    merged: list[tuple[int, int, int, int]] = []
+    cells = 0
+    row_number = -1
+    for _, element in _events(archive, part):
+        if element.tag == f"{space}row":
+            row_number = int(element.get("r") or row_number + 2) - 1
+            found: dict[int, str] = {}
+            column = -1
+            for cell in element:
+                column = _column_of(cell.get("r"), column)
+                text, mark = _read_cell(cell, space, strings, formats, epoch)
+                if text is not None:
+                    found[column] = text
+                if mark:
+                    marks.append((row_number, column, mark))
+            element.clear()
+            if found:
+                width = max(found) + 1
+                cells += len(found)
+                if cells > archive.limits.cells or (row_number + 1) * width > 50 * archive.limits.cells:
+                    raise too_large(
+                        archive.file, cells, archive.limits.cells, f"sheet {name!r} beyond the cells allowed;", _SPLIT
+                    )
+                rows.extend([] for _ in range(row_number - len(rows)))
+                rows.append([found.get(index) for index in range(width)])
+        elif element.tag == f"{space}mergeCell":
+            area = _area(element.get("ref", ""))
+            if area is not None:
+                merged.append(area)
+    findings: tuple[Finding, ...] = ()
+    if hidden:
+        findings = (
+            file_finding(
+                "intake.sheet.hidden",
+                f"工作表 {name} 是隐藏的，仍按可见读取",
+                archive.file,
+                expected="可见的工作表",
+                next_step="确认隐藏的工作表确应导入，或用 sheet 参数只取一张",
+                sheet=name,
+            ),
+        )
+    return sheet_of_rows(name, rows, marks=marks, merged=tuple(merged), findings=findings)
+
+
+def _column_of(reference: str | None, previous: int) -> int:
+    if not reference:
+        return previous + 1
+    column = 0
+    for letter in reference:
+        if not letter.isalpha():
+            break
+        column = column * 26 + ord(letter) - 64
+    return column - 1
+
+
+def _area(reference: str) -> tuple[int, int, int, int] | None:
+    match = re.fullmatch(r"\$?([A-Z]+)\$?(\d+):\$?([A-Z]+)\$?(\d+)", reference)
+    if match is None:
+        return None
+    return int(match[2]) - 1, _column_of(match[1], -1), int(match[4]) - 1, _column_of(match[3], -1)
+
+
+def _read_cell(
+    cell: ElementTree.Element, space: str, strings: list[str], formats: list[str], epoch: int
+) -> tuple[str | None, str]:
+    """Return what a cell shows, and its mark."""
+    kind = cell.get("t", "n")
+    value = cell.find(f"{space}v")
+    formula = cell.find(f"{space}f")
+    mark = "" if formula is None else "formula"
+    raw = None if value is None or value.text is None else value.text
+    if kind == "inlineStr":
+        inline = cell.find(f"{space}is")
+        raw = None if inline is None else _text_of(inline, space)
+    elif kind == "s" and raw is not None:
+        index = int(raw)
+        raw = strings[index] if index < len(strings) else None
+    elif kind == "b" and raw is not None:
+        raw = "是" if raw in ("1", "true") else "否"
+    elif kind == "e":
+        return raw or "#N/A", "error"
+    elif kind == "d" and raw is not None:
+        raw = raw.removesuffix("T00:00:00")
+    elif kind == "n" and raw is not None:
+        style = int(cell.get("s", "0"))
+        raw = _shown_number(raw, formats[style] if style < len(formats) else "", epoch)
+    if formula is not None and (raw is None or raw == ""):
+        return f"={formula.text or ''}", "formula-without-value"
+    return (raw if raw is not None and raw.strip() else None), mark
+
+
+def _shown_number(raw: str, kind: str, epoch: int) -> str:
+    try:
+        number = float(raw)
+    except ValueError:
+        return raw
+    if kind == "percent":
+        return f"{(Decimal(repr(number)) * 100).normalize():f}%"
+    if kind and 0 < number < 2_958_466:
+        start = datetime(1904, 1, 1) if epoch == 1904 else datetime(1899, 12, 30)
+        day = start + timedelta(days=int(number))
+        return day.strftime({"y": "%Y", "ym": "%Y-%m", "m": "%Y-%m"}.get(kind, "%Y-%m-%d"))
+    if number.is_integer() and abs(number) < 1e15:
+        return str(int(number))
+    return repr(number)
+
+
+def _corrupt(file: str, problem: str) -> InputError:
+    return InputError(
+        f"{file} is damaged: {problem}",
+        doing="read a workbook",
+        expected="an undamaged XLSX workbook",
+        next_step="open it in Excel or WPS and save it anew as XLSX",
+        file=file,
+        name="intake.file.damaged",
+    )
+
+
+def _encrypted(file: str) -> InputError:
+    return InputError(
+        f"{file} is protected by a password",
+        doing="read a workbook",
+        expected="a workbook without password",
+        next_step="open it with its password, save it without one, and import that file",
+        file=file,
+        name="intake.file.encrypted",
+    )
+
+
+def _bomb(file: str, problem: str) -> InputError:
+    return InputError(
+        f"{file} unpacks beyond reason: {problem}",
+        doing="read a workbook",
+        expected="a workbook whose parts unpack to a sensible size",
+        next_step="check where the file comes from; " + _SPLIT,
+        file=file,
+        name="intake.file.zip-bomb",
+    )

@@ -1,0 +1,24 @@
+"""The workspace folder and its facts: append-only versions under a transaction log, documents by hash, frozen runs.
+
+Facts are Parquet files under a Delta transaction log; see ``docs/adr/0003-workspace-and-two-stores.md``.
+"""
+
+from dafeng.lake.observations import BATCHES_SCHEMA, Compacted, ObservationLake, Published
+from dafeng.lake.runs import Run, find_runs, save_run
+from dafeng.lake.snapshot import Snapshot, current_facts
+from dafeng.lake.workspace import Workspace, WorkspaceSettings, find_workspace
+
+__all__ = [
+    "BATCHES_SCHEMA",
+    "Compacted",
+    "ObservationLake",
+    "Published",
+    "Run",
+    "Snapshot",
+    "Workspace",
+    "WorkspaceSettings",
+    "current_facts",
+    "find_runs",
+    "find_workspace",
+    "save_run",
+]

@@ -1,0 +1,19 @@
+"""Methods that many rooms share: outlooks of yearly series, formulas and adding up over whole frames of observations."""
+
+from __future__ import annotations
+
+from dafeng.methods.indicators import Computed, add_up_breakdown, add_up_periods, add_up_places, compute_formulas
+from dafeng.methods.series import DriftForecast, Interval, fit_drift, required_pace, theil_sen
+
+__all__ = [
+    "Computed",
+    "DriftForecast",
+    "Interval",
+    "add_up_breakdown",
+    "add_up_periods",
+    "add_up_places",
+    "compute_formulas",
+    "fit_drift",
+    "required_pace",
+    "theil_sen",
+]

@@ -1,0 +1,382 @@
+"""What every computation over observations shares: which rows may enter, how a sum climbs a tree, how results are written.
+
+Facts (reported, computed) give facts of kind ``computed``; estimated, projected and demonstration rows stay what they are,
+so that no computation turns them into facts. The dataset of a result is always `DATASET`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
+
+import polars as pl
+
+from dafeng.base.errors import InputError
+from dafeng.base.finding import Finding, Location, Severity
+from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
+from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review
+from dafeng.catalog.schemas import Indicator
+
+__all__ = [
+    "DATASET",
+    "ROUNDING",
+    "Computed",
+    "carried",
+    "climb",
+    "compare_with_stated",
+    "enter",
+    "finding",
+    "write",
+]
+
+DATASET: Final = "computed"
+"""Dataset of every result."""
+ROUNDING: Final = 0.005
+"""Relative difference between a stated and a computed value that counts as rounding."""
+RESULT_KEY: Final = tuple(name for name in KEY if name != "dataset")
+_REVIEWS: Final = [review.value for review in Review if review is not Review.WITHDRAWN]
+_KINDS: Final = {"reported": 0, "computed": 1}
+_INEXACT: Final = 1e-9
+_DIGITS: Final = 15  # the order of summands and the factors of units show in the digits after these
+
+
+class Computed(tuple[pl.DataFrame, list[Finding]]):
+    """Results of a computation: a pair of observations and findings that also knows the lineage of the observations.
+
+    Examples
+    --------
+    >>> observations, findings = Computed(pl.DataFrame(schema=SCHEMA), [], pl.DataFrame(schema=LINEAGE_SCHEMA))
+    >>> observations.height, findings
+    (0, [])
+    """
+
+    lineage: pl.DataFrame
+    """One row of kind formula a result, of `LINEAGE_SCHEMA`: the rule, and the lineage of what entered."""
+
+    def __new__(cls, observations: pl.DataFrame, findings: list[Finding], lineage: pl.DataFrame) -> Self:
+        """Return the pair with its lineage."""
+        pair = super().__new__(cls, (observations, findings))
+        pair.lineage = lineage
+        return pair
+
+    @property
+    def observations(self) -> pl.DataFrame:
+        """Results, of `SCHEMA`."""
+        return self[0]
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was left out, and where stated and computed values differ."""
+        return self[1]
+
+
+def finding(
+    name: str, sentence: str, *, severity: Severity = Severity.WARNING, next_step: str = "", **evidence: object
+) -> Finding:
+    """Return a finding of this room whose evidence is given by name."""
+    return Finding(
+        name=f"methods.{name}",
+        sentence=sentence,
+        severity=severity,
+        next_step=next_step,
+        where=Location(field=str(evidence.get("indicator", ""))),
+        evidence={key: value if isinstance(value, int | float) else str(value) for key, value in evidence.items()},
+    )
+
+
+def enter(frame: pl.DataFrame, indicators: Mapping[str, Indicator]) -> tuple[pl.DataFrame, list[Finding]]:
+    """Return the rows that may enter a computation, with the columns that computations carry along.
+
+    Withdrawn rows do not enter; nor do quantiles of an ensemble (a sum of 5 % quantiles is none) and unknown indicators,
+    both with a finding.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or two rows have one key: one of them would be counted twice.
+    """
+    absent = [name for name in SCHEMA if name not in frame.columns]
+    if absent:
+        raise InputError(
+            f"no column {', '.join(absent)}",
+            doing="compute over observations",
+            expected="a frame of observations",
+            next_step="read the frame from a snapshot",
+        )
+    rows = frame.select(list(SCHEMA)).filter(pl.col("review") != Review.WITHDRAWN.value)
+    twice = rows.filter(pl.struct(KEY).is_duplicated())
+    if twice.height:
+        first = twice.row(0, named=True)
+        raise InputError(
+            f"{twice.height} rows share their key, first {first['indicator']} {first['place']} {first['period']}",
+            doing="compute over observations",
+            expected="one current row a key",
+            next_step="read the current versions from a snapshot",
+        )
+    findings = []
+    quantiles = ~pl.col("member").is_in(["", "mean"])
+    unknown = ~pl.col("indicator").is_in(list(indicators))
+    for left_out, name, sentence in (
+        (quantiles, "input.quantile", "分位数不能相加，未参与计算"),
+        (unknown, "input.unknown-indicator", "目录中没有的指标，未参与计算"),
+    ):
+        those = rows.filter(left_out)
+        if those.height:
+            which = sorted(those["indicator"].unique())
+            findings.append(
+                finding(name, f"{those.height} 行{sentence}", rows=those.height, indicator="、".join(which))
+            )
+        rows = rows.filter(~left_out)
+    rows = rows.sort(KEY).with_columns(
+        pl.col("review").replace_strict(_REVIEWS, range(len(_REVIEWS)), return_dtype=pl.Int64),
+        known=pl.col("value").is_not_null(),
+        excused=pl.col("missing_reason").eq_missing(MissingReason.NOT_APPLICABLE.value),
+        coverage=pl.col("coverage").fill_null(1.0),
+        inputs=pl.when(pl.col("lineage").is_null())
+        .then(pl.lit([], dtype=pl.List(pl.String)))
+        .otherwise(pl.concat_list("lineage")),
+    )
+    return rows, findings
+
+
+def carried() -> list[pl.Expr]:
+    """Return how the columns that are carried along come together when rows do."""
+    everything_published = pl.col("published_on").null_count() == 0
+    return [
+        pl.col("recorded_at").max(),
+        pl.when(everything_published).then(pl.col("published_on").max()).alias("published_on"),
+        pl.col("review").min(),
+        pl.col("inputs").explode().drop_nulls().unique().sort().alias("inputs"),
+    ]
+
+
+def climb(
+    rows: pl.DataFrame, tree: pl.DataFrame, column: str, *, root: str, group: Sequence[str], amounts: Sequence[str]
+) -> pl.DataFrame:
+    """Sum amounts from the leaves of a tree to its root; a node's own known row goes before its parts.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Columns of `enter`, and `amounts`; the root's own rows are left aside.
+    tree : DataFrame
+        Columns child, parent, depth (of the child, 1 below the root), expected (children of the parent).
+    column : str
+        Column that holds the nodes.
+    root : str
+        Node whose sums are wanted.
+    group : sequence of str
+        Columns within which sums are taken.
+    amounts : sequence of str
+        Columns that are summed where known.
+
+    Returns
+    -------
+    DataFrame
+        One row a group. ``coverage`` is the share of children that reported, through all levels; a missing child lowers
+        it and is never a zero, a child that is excused (not applicable) is not expected.
+    """
+    known = pl.col("known")
+    nodes = rows.filter(pl.col(column) != root)
+    sums = rows.clear()
+    for depth in sorted(tree["depth"].unique().to_list(), reverse=True):
+        step = tree.filter(pl.col("depth") == depth)
+        parts = nodes.join(step, left_on=column, right_on="child").sort([*group, column])
+        sums = (
+            parts.group_by([*group, "parent"], maintain_order=True)
+            .agg(
+                *(pl.col(name).filter(known).sum() for name in amounts),
+                *(
+                    pl.when(pl.col(end).filter(known).null_count() == 0)
+                    .then(pl.col(end).filter(known).sum())
+                    .alias(end)
+                    for end in ("low", "high")
+                ),
+                (pl.col("coverage").filter(known).sum() / (pl.col("expected").first() - pl.col("excused").sum())).alias(
+                    "coverage"
+                ),
+                (pl.col("excused").sum() == pl.col("expected").first()).alias("excused"),
+                known.any().alias("known"),
+                *carried(),
+            )
+            .rename({"parent": column})
+            .with_columns(*(pl.when(known).then(pl.col(name)).alias(name) for name in (*amounts, "low", "high")))
+            .with_columns(pl.when("excused").then(None).otherwise(pl.col("coverage")).alias("coverage"))
+        )
+        if depth > 1:
+            own = nodes.filter(known).select([*group, column])
+            sums = sums.join(own, on=[*group, column], how="anti")
+            nodes = pl.concat(
+                [nodes.join(sums.select([*group, column]), on=[*group, column], how="anti"), sums],
+                how="diagonal_relaxed",
+            )
+    return sums.filter(pl.col(column) == root)
+
+
+def write(
+    results: pl.DataFrame, indicators: Mapping[str, Indicator], *, rule: str
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Finding]]:
+    """Bring results into `SCHEMA`, one row a key, with their lineage.
+
+    Where several datasets or kinds give a result for one key, none is mixed: a known and complete one goes first, then the
+    indicator's own precedence, then reported before computed, then coverage, then the name; a finding shows the spread.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Columns of `KEY` but with the datasets of what entered, value, low, high, coverage, excused, recorded_at,
+        published_on, review, inputs.
+    indicators : mapping from id to Indicator
+    rule : str
+        What was done, as lineage text; a column ``rule`` of `results` goes before it.
+    """
+    if not results.height:
+        return pl.DataFrame(schema=SCHEMA), pl.DataFrame(schema=LINEAGE_SCHEMA), []
+    ranks = [
+        (indicator.id, dataset, rank)
+        for indicator in indicators.values()
+        for rank, dataset in enumerate(indicator.precedence)
+    ]
+    precedence = pl.DataFrame(
+        ranks, schema={"indicator": pl.String, "dataset": pl.String, "precedence": pl.Int64}, orient="row"
+    )
+    amounts = ("value", "low", "high")
+    ranked = (
+        results.join(precedence, on=["indicator", "dataset"], how="left")
+        .with_columns(
+            *(
+                pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(_DIGITS)).alias(name)
+                for name in amounts
+            ),
+            was=pl.col("kind"),
+            kind=pl.when(pl.col("kind").is_in(list(_KINDS))).then(pl.lit(DATASET)).otherwise(pl.col("kind")),
+        )
+        .with_columns(complete=(pl.col("value").is_not_null() & (pl.col("coverage").fill_null(1.0) >= 1.0 - _INEXACT)))
+        .sort(
+            [
+                *RESULT_KEY,
+                pl.col("value").is_not_null(),
+                pl.col("complete"),
+                pl.col("precedence").fill_null(len(ranks)),
+                pl.col("was").replace_strict(_KINDS, default=2, return_dtype=pl.Int64),
+                pl.col("coverage"),
+                pl.col("dataset"),
+            ],
+            descending=[*[False] * len(RESULT_KEY), True, True, False, False, True, False],
+            nulls_last=True,
+        )
+    )
+    findings = _spread(ranked)
+    chosen = ranked.unique(RESULT_KEY, keep="first", maintain_order=True)
+    known = pl.col("value").is_not_null()
+    within = {
+        end: (pl.col("value") >= pl.col(end) if end == "low" else pl.col("value") <= pl.col(end))
+        for end in ("low", "high")
+    }
+    rules = pl.col("rule") if "rule" in results.columns else pl.lit(rule)
+    written = chosen.with_columns(
+        *(pl.when(known & within[end]).then(pl.col(end)).alias(end) for end in within),
+        pl.col("coverage").clip(0.0, 1.0),
+        missing_reason=pl.when(~known).then(
+            pl.when("excused")
+            .then(pl.lit(MissingReason.NOT_APPLICABLE.value))
+            .otherwise(pl.lit(MissingReason.NOT_AVAILABLE.value))
+        ),
+        review=pl.col("review").replace_strict(range(len(_REVIEWS)), _REVIEWS, return_dtype=pl.String),
+        supersedes=pl.lit(None, dtype=pl.String),
+        text=rules,
+        from_dataset=pl.col("dataset"),
+        dataset=pl.lit(DATASET),
+    )
+    details = [
+        json.dumps({"dataset": dataset, "inputs": inputs, "key": key}, ensure_ascii=False)
+        for dataset, inputs, *key in written.select("from_dataset", "inputs", *RESULT_KEY).iter_rows()
+    ]
+    ids = [
+        hashlib.sha256(f"{text}\n{detail}\n{value}".encode()).hexdigest()[:32]
+        for text, detail, value in zip(written["text"], details, written["value"], strict=True)
+    ]
+    written = written.with_columns(detail=pl.Series(details, dtype=pl.String), lineage=pl.Series(ids, dtype=pl.String))
+    lineage = written.select(
+        id=pl.col("lineage"),
+        kind=pl.lit(LineageKind.FORMULA.value),
+        **{name: pl.lit("") for name in ("document", "file", "sheet", "cell")},
+        text=pl.col("text"),
+        detail=pl.col("detail"),
+    )
+    return (
+        written.select([pl.col(name).cast(kind) for name, kind in SCHEMA.items()]),
+        lineage.select(list(LINEAGE_SCHEMA)),
+        findings,
+    )
+
+
+def _spread(ranked: pl.DataFrame) -> list[Finding]:
+    several = (
+        ranked.filter(pl.col("value").is_not_null())
+        .group_by(RESULT_KEY, maintain_order=True)
+        .agg(pl.col("value").min().alias("least"), pl.col("value").max().alias("most"), "dataset")
+        .filter(pl.col("dataset").list.len() > 1)
+    )
+    return [
+        finding(
+            "result.several-datasets",
+            f"{row['place']} {row['period']} {row['indicator']} 有 {len(row['dataset'])} 个来源的结果，采用 {row['dataset'][0]}",
+            severity=Severity.INFO,
+            indicator=row["indicator"],
+            place=row["place"],
+            period=row["period"],
+            datasets="、".join(row["dataset"]),
+            low=row["least"],
+            high=row["most"],
+        )
+        for row in several.iter_rows(named=True)
+    ]
+
+
+def compare_with_stated(
+    results: pl.DataFrame, rows: pl.DataFrame, *, what: str, on: Sequence[str] = KEY
+) -> list[Finding]:
+    """Return a finding for each stated value that differs from the computed one of its own dataset.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Columns of `KEY`, value and coverage, before `write`.
+    rows : DataFrame
+        Rows of `enter`, the stated values among them.
+    what : str
+        What was computed, in Chinese, such as 各地合计.
+    on : sequence of str
+        Columns in which the two agree.
+    """
+    stated = rows.filter("known").select(*on, stated="value")
+    residual = pl.col("stated") - pl.col("value")
+    size = pl.max_horizontal(pl.col("stated").abs(), pl.col("value").abs())
+    differ = (
+        results.filter(pl.col("value").is_not_null())
+        .join(stated, on=list(on), how="inner")
+        .with_columns(residual=residual, relative=residual.abs() / size)
+        .filter(residual.abs() > _INEXACT * size)
+        .filter((pl.col("coverage").fill_null(1.0) >= 1.0 - _INEXACT) | (pl.col("residual") < 0))
+        .sort(KEY)
+    )
+    return [
+        finding(
+            "result.residual",
+            f"{row['place']} {row['period']} {row['indicator']}：填报值 {row['stated']:g} 与{what} {row['value']:g} "
+            f"相差 {row['residual']:g}",
+            severity=Severity.INFO if row["relative"] <= ROUNDING else Severity.WARNING,
+            next_step="核对填报值与各分项" if row["relative"] > ROUNDING else "",
+            indicator=row["indicator"],
+            place=row["place"],
+            period=row["period"],
+            dataset=row["dataset"],
+            stated=row["stated"],
+            computed=row["value"],
+            residual=row["residual"],
+        )
+        for row in differ.iter_rows(named=True)
+    ]

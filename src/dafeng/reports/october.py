@@ -1,0 +1,465 @@
+"""The yearly progress report (年度工作情况报告) that goes upwards by the end of October.
+
+Text states facts: every sentence is made from values, gaps and bodies of an assessment; where a value is unknown the
+clause is left out and annex 4 says what is missing and who should supply it. Experience, cases and causes are slots for
+the clerk. What dafeng does not compute yet is said to be 暂未建设.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from dafeng.assessment.records import Assessment, TargetAssessment
+from dafeng.base.target import Measure
+from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.schemas import Plan
+from dafeng.reports.document import (
+    Addressee,
+    Annex,
+    AnnexList,
+    Block,
+    Heading,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    PageBreak,
+    Paragraph,
+    Report,
+    Run,
+    SignatureBlock,
+    Slot,
+    Table,
+    Title,
+)
+from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text, joined
+from dafeng.reports.october_figures import outlook_figure, status_figure
+from dafeng.reports.october_tables import (
+    chapter_table,
+    gap_table,
+    pending_table,
+    prefecture_table,
+    progress_table,
+    reference_table,
+    source_table,
+    target_table,
+    unknown_table,
+)
+from dafeng.reports.status_words import group_counts
+from dafeng.reports.wording import date_zh
+
+__all__ = ["UNBUILT", "OctoberRequest", "october_report"]
+
+UNBUILT: Final = ("碳排放核算", "达峰情景与达峰概率", "最小成本措施组合", "建筑能耗监测", "项目义务核查")
+"""Parts that the yearly report will carry once they are built; until then they are named as 暂未建设."""
+
+_ALWAYS: Final = ("met", "on_track", "at_risk", "off_track", "unproven", "no_data")
+_NUMERALS: Final = "一二三四五六七八九十"
+_WORDS: Final = {
+    "met": "已完成", "met_early": "已提前完成", "holds": "符合限值要求", "done": "已完成", "on_track": "按时序推进",
+    "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "超出限值", "overdue": "已逾期",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OctoberRequest:
+    """Whose report it is, of which year, and what the clerk already supplies.
+
+    Attributes
+    ----------
+    year : int
+        Year of the report.
+    scope : OctoberScope
+    body : str or None
+        Body id, for a body's own return.
+    signer, addressee, contact : str
+        Left for the clerk where empty and not to be found in the catalog.
+    day : date or None
+        Date of the paper; left for the clerk where None.
+    unbuilt : sequence of str
+        Parts that do not exist yet.
+    """
+
+    year: int
+    scope: OctoberScope = OctoberScope.CITY
+    body: str | None = None
+    signer: str = ""
+    addressee: str = ""
+    contact: str = ""
+    day: date | None = None
+    unbuilt: Sequence[str] = UNBUILT
+
+
+def october_report(
+    assessment: Assessment,
+    plan: Plan,
+    catalog: Catalog,
+    request: OctoberRequest,
+    *,
+    lineage: pl.DataFrame | None = None,
+    prefectures: Sequence[Assessment] = (),
+) -> Report:
+    """Return the yearly report of a body, a city or a province.
+
+    Parameters
+    ----------
+    assessment : Assessment
+        The plan judged by the facts; its `as_of` is the day of the figures.
+    plan : Plan
+    catalog : Catalog
+    request : OctoberRequest
+    lineage : polars.DataFrame, optional
+        Rows of the lineage table that values point at; without it files and cells are shown as 未登记.
+    prefectures : sequence of Assessment
+        For a province: the same plan judged for its prefectures, shown as references that decide nothing.
+
+    Returns
+    -------
+    Report
+    """
+    body = request.body if request.scope is OctoberScope.BODY else None
+    facts = OctoberFacts(assessment, plan, catalog, year=request.year, body=body, lineage=lineage)
+    signer, addressee = _parties(facts, request)
+    subject = f"{signer}关于{request.year}年度\n城乡建设领域碳达峰工作情况的报告"
+    annexes = ("目标完成情况表", "重点任务进展清单", "典型案例", "数据来源与口径说明")
+    blocks: list[Block] = [
+        *_summary(facts, request),
+        PageBreak(),
+        Title(text=subject),
+        Addressee(text=addressee),
+        _lead(facts),
+        *_section_targets(facts),
+        *_section_work(facts),
+        Heading(level=1, text="三、典型经验做法"),
+        Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
+        *_section_problems(facts),
+        *_section_next(facts),
+        Paragraph(runs=(Run(text="特此报告。"),), keep=True),
+        AnnexList(names=annexes),
+        SignatureBlock(signer=signer, day=request.day, contact=request.contact or "联系人及电话：由承办人填写"),
+        Annex(label="附件1", title=annexes[0], landscape=True, anchor="annex-1"),
+        target_table(facts),
+        Note(
+            text=f"1–9月为当年累计或期末数，不代表全年；全年预计为预测值；状态截至{date_zh(assessment.as_of)}；“推定”见附件4。"
+        ),
+        Annex(label="附件2", title=annexes[1], landscape=True, anchor="annex-2"),
+        progress_table(facts),
+        Annex(label="附件3", title=annexes[2], anchor="annex-3"),
+        Slot(text="典型案例（地点、背景、做法、成效数据、可推广之处）"),
+        *_annex_sources(facts, request, prefectures),
+    ]
+    return Report(
+        id=f"october-{plan.id}-{request.year}" + (f"-{body}" if body else ""),
+        title=subject.replace("\n", ""),
+        as_of=assessment.as_of,
+        demonstration=assessment.demonstration,
+        basis=_conventions(facts, request),
+        blocks=tuple(blocks),
+    )
+
+
+def _parties(facts: OctoberFacts, request: OctoberRequest) -> tuple[str, str]:
+    """Return signing body and addressee: as given, else the building department of the place and of the place above."""
+    catalog, place = facts.catalog, facts.assessment.place
+    own = _department(catalog, place)
+    parent = catalog.places.get(place).parent if place in catalog.places else None
+    above = "" if parent is None else _department(catalog, parent)
+    if request.scope is OctoberScope.BODY:
+        named = facts.body is not None and facts.body in catalog.bodies
+        signer = catalog.bodies[facts.body].name if named and facts.body is not None else ""
+        above = own
+    else:
+        signer = own
+    return request.signer or signer or "［署名由承办人填写］", request.addressee or above or "［主送机关由承办人填写］"
+
+
+def _department(catalog: Catalog, place: str) -> str:
+    """Return the name of the building department of a place, empty where the catalog knows none or several."""
+    found = [
+        body.name
+        for body in catalog.bodies.values()
+        if body.place == place
+        and body.valid_to is None
+        and ("住房和城乡建设" in body.name or "住房城乡建设" in body.name)
+    ]
+    return found[0] if len(found) == 1 else ""
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return "，".join(f"{group.zh}{count}项" for group, count in group_counts(counts) if count)
+
+
+def _text(text: str, *inputs: str) -> Paragraph:
+    return Paragraph(runs=(Run(text=text),), inputs=inputs)
+
+
+def _summary(facts: OctoberFacts, request: OctoberRequest) -> list[Block]:
+    """Page one: what a head of office needs to know."""
+    counts = facts.counts
+    items = [KeyFigure(label="目标", value=str(sum(counts.values())))]
+    items += [
+        KeyFigure(label=group.zh, value=str(count), state=group.code)
+        for group, count in group_counts(counts)
+        if count or group.code in _ALWAYS
+    ]
+    lacking = facts.lacking()
+    worst = facts.behind()[:3]
+    blocks: list[Block] = [
+        Heading(level=1, text="领导摘要"),
+        Note(text=f"{facts.assessment.title}　{request.year}年度　数据截至{date_zh(facts.assessment.as_of)}"),
+        KeyFigures(items=tuple(items)),
+        _text(f"达峰承诺：{_peak(facts)}", "peak"),
+    ]
+    if worst:
+        count = _NUMERALS[len(worst) - 1] if len(worst) > 1 else "一"
+        blocks += [_text(f"差距最大的{count}项："), gap_table(facts, worst)]
+    else:
+        blocks.append(_text("有数据的目标中，没有判定为滞后、未达成或有风险的。"))
+    if lacking:
+        names = joined([promise.first.label for promise in lacking], most=6, unit="项指标")
+        suppliers: dict[str, int] = {}
+        for promise in lacking:
+            name = facts.supplier(promise.first)
+            suppliers[name] = suppliers.get(name, 0) + 1
+        ranked = sorted(suppliers.items(), key=lambda pair: -pair[1])
+        listed = "、".join(f"{name}{count}项" for name, count in ranked[:6])
+        tail = f"等{len(ranked)}个单位" if len(ranked) > 6 else ""
+        blocks += [_text(f"尚不清楚的：{names}。"), _text(f"应提供数据的单位：{listed}{tail}，清单见附件4。")]
+    else:
+        blocks.append(_text("纳入统计的目标均有数据。"))
+    if request.unbuilt:
+        blocks.append(Note(text=f"暂未建设、因此本报告不作判断的部分：{'、'.join(request.unbuilt)}。"))
+    return blocks
+
+
+def _peak(facts: OctoberFacts) -> str:
+    peak = facts.plan.peak
+    if peak is None:
+        return "方案未写明达峰年份。"
+    boundary = facts.catalog.term("boundary_scope", peak.boundary)
+    return f"{peak.by}年底前达峰，边界为{boundary}（方案{peak.clause}）；达峰概率的测算暂未建设，不作判断。"
+
+
+def _lead(facts: OctoberFacts) -> Paragraph:
+    number = facts.plan.document.number
+    named = f"《{facts.assessment.title}》" + (f"（{number}）" if number else "")
+    counts = facts.counts
+    verdict = f"纳入统计的{sum(counts.values())}项目标中，{_counted(counts)}。" if counts else "没有纳入统计的目标。"
+    return _text(f"按照{named}，现将截至{date_zh(facts.assessment.as_of)}的工作情况报告如下。{verdict}", "counts")
+
+
+def _section_targets(facts: OctoberFacts) -> list[Block]:
+    counts = facts.counts
+    blocks: list[Block] = [
+        Heading(level=1, text="一、目标任务完成情况"),
+        _text(f"本报告共统计目标{sum(counts.values())}项，其中{_counted(counts)}。逐项情况见附件1。", "counts"),
+        chapter_table(facts),
+        status_figure(facts),
+    ]
+    figure = outlook_figure(facts)
+    return blocks if figure is None else [*blocks, figure]
+
+
+def _section_work(facts: OctoberFacts) -> list[Block]:
+    blocks: list[Block] = [Heading(level=1, text="二、主要工作及成效")]
+    position = -1
+    for number, title in facts.chapters():
+        if all(row.measure is Measure.MILESTONE for row in facts.rows if row.chapter == number):
+            continue
+        position += 1
+        numeral = _NUMERALS[position] if position < len(_NUMERALS) else str(position + 1)
+        blocks.append(Heading(level=2, text=f"（{numeral}）{title}"))
+        sentences = []
+        inputs = []
+        for promise in facts.promises:
+            if promise.first.chapter == number and (sentence := _sentence(facts, promise.rows)):
+                sentences.append(sentence)
+                inputs.append(promise.first.target)
+        if sentences:
+            blocks.append(_text("".join(sentences), *inputs))
+        blocks.append(Slot(text="本章主要工作与措施"))
+    return blocks
+
+
+def _sentence(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> str:
+    """Return the sentence on one quantity after the slots of the field; empty where no value is known.
+
+    The last whole value stands with its share of the promise or its gap; the part year and the estimate follow, each
+    named as such; the words for the states close it.
+    """
+    known = [item for item in rows if facts.last_value(item) is not None]
+    row = max(known, key=lambda item: item.year or 0) if known else rows[0]
+    use, part = facts.last_value(row), facts.part_of_year(row)
+    if use is None and part is None:
+        return ""
+    if row.measure is Measure.MILESTONE:
+        return f"{row.label}{_WORDS[row.status.value]}。" if row.status.value in _WORDS else ""
+    judged = [row] if row.measure is Measure.EACH_YEAR else list({item.target: item for item in rows}.values())
+    clauses = []
+    if use is not None:
+        against = [_against_promise(facts, item) for item in judged]
+        value = f"{facts.period_end(use, row)}，{_subject(facts, row, use.place)}{facts.amount(use, row)}"
+        clauses.append("，".join([value, *filter(None, against)]))
+    if part is not None and part != use:
+        subject = "为" if use is not None else f"，{_subject(facts, row, part.place)}"
+        clauses.append(f"{facts.period_end(part, row)}{subject}{facts.amount(part, row)}")
+    estimates = [estimate for item in judged if (estimate := facts.estimate(item))]
+    clauses += [f"全年{estimates[0]}{facts.unit_of(row)}"] if estimates else []
+    words = [_state_words(item) for item in judged]
+    if any(words):
+        clauses.append("，".join(filter(None, words)))
+    return "；".join(clauses) + "。"
+
+
+def _subject(facts: OctoberFacts, row: TargetAssessment, place: str) -> str:
+    where = "" if place == facts.assessment.place else facts.catalog.place_name(place)
+    return f"{where}{row.label.removeprefix('每年')}为"
+
+
+def _target_year(row: TargetAssessment) -> str:
+    if row.measure is Measure.EACH_YEAR:
+        return "当年目标"
+    return "目标" if row.deadline is None else f"{row.deadline}年目标"
+
+
+def _against_promise(facts: OctoberFacts, row: TargetAssessment) -> str:
+    """Return how the last whole value stands to one promise, empty where that says nothing."""
+    distance = facts.distance(row)
+    if distance.startswith("完成"):
+        return f"完成{_target_year(row)}的{distance[2:]}"
+    return f"距{_target_year(row)}还{distance}" if distance.startswith("差") else ""
+
+
+def _state_words(row: TargetAssessment) -> str:
+    word = _WORDS.get(row.status.value, "")
+    if not word or row.measure is Measure.LIMIT:
+        return word
+    return f"{_target_year(row)}{word}"
+
+
+def _section_problems(facts: OctoberFacts) -> list[Block]:
+    """Facts with numbers and who is concerned; causes are the clerk's."""
+    blocks: list[Block] = [Heading(level=1, text="四、存在问题")]
+    problems = [_problem(facts, row) for row in _distinct(facts.behind())[:4]]
+    lacking = facts.lacking()
+    if lacking:
+        bodies = joined(
+            list(dict.fromkeys(facts.supplier(promise.first) for promise in lacking)), most=5, unit="个单位"
+        )
+        problems.append((f"{len(lacking)}项指标尚缺数据，完成情况无法判定，涉及{bodies}，清单见附件4。", "lacking"))
+    open_definitions = [row for row in facts.rows if row.status.value == "depends_on_definition"]
+    if open_definitions:
+        names = joined(list(dict.fromkeys(row.label for row in open_definitions)), most=4)
+        problems.append((f"{names}的口径未定，不同读法结论不一，需上级明确口径。", "definitions"))
+    blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(problems, start=1)]
+    if not problems:
+        blocks.append(_text("有数据的目标中没有判定为滞后、未达成或有风险的。"))
+    blocks.append(Slot(text="上述问题的原因分析"))
+    return blocks
+
+
+def _distinct(rows: Iterable[TargetAssessment]) -> list[TargetAssessment]:
+    return list({row.target: row for row in reversed(list(rows))}.values())[::-1]
+
+
+def _problem(facts: OctoberFacts, row: TargetAssessment) -> tuple[str, str]:
+    use = facts.last_value(row)
+    distance = facts.distance(row)
+    value = (
+        ""
+        if use is None or row.measure is Measure.MILESTONE
+        else f"{facts.period_end(use, row)}为{facts.amount(use, row)}，"
+    )
+    asked = f"方案要求{row.phrase}"
+    gap = f"，{distance}" if distance.startswith("差") else f"，{_WORDS[row.status.value]}"
+    bodies = joined([item.as_written for item in row.bodies], most=4, unit="个单位")
+    concerned = f"，涉及{bodies}" if bodies else "，方案未写责任单位"
+    return f"{row.label}：{value}{asked}{gap}{concerned}。", row.target
+
+
+def _section_next(facts: OctoberFacts) -> list[Block]:
+    """For each gap one step with body and date."""
+    blocks: list[Block] = [Heading(level=1, text="五、下一步工作安排")]
+    steps = [(_step(facts, row), row.target) for row in _distinct(facts.behind())[:5]]
+    by_supplier: dict[str, list[str]] = {}
+    for promise in facts.lacking():
+        by_supplier.setdefault(facts.supplier(promise.first), []).append(promise.first.label)
+    if by_supplier:
+        parts = [f"{name}提供{joined(labels, most=2)}" for name, labels in list(by_supplier.items())[:5]]
+        tail = f"等（共{len(by_supplier)}个单位，见附件4）" if len(by_supplier) > 5 else ""
+        steps.append((f"补齐数据：{'；'.join(parts)}{tail}，于下次报送前完成。", "lacking"))
+    blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(steps, start=1)]
+    blocks.append(Slot(text="具体措施与时间安排"))
+    return blocks
+
+
+def _step(facts: OctoberFacts, row: TargetAssessment) -> str:
+    distance, verdict = facts.distance(row), facts.verdict(row)
+    short = distance.startswith("差")
+    passed = row.deadline is not None and row.deadline < facts.year
+    if row.measure is Measure.EACH_YEAR:
+        when, what = "", f"逐年达到方案要求（{row.year}年{distance}）" if short else "逐年达到方案要求"
+    else:
+        when = (
+            ""
+            if row.deadline is None
+            else f"{row.deadline}年底前"
+            if not passed
+            else f"（{row.deadline}年底已到期）尽快"
+        )
+        what = f"补足{distance[1:]}" if short else "达到方案要求"
+    pace = ""
+    if verdict.pace_needed is not None and short and not passed and row.measure is not Measure.EACH_YEAR:
+        pace = f"，每年平均需{amount_text(verdict.pace_needed)}"
+        if verdict.pace_so_far is not None and verdict.pace_so_far.value * verdict.pace_needed.value > 0:
+            pace += f"（此前每年{amount_text(verdict.pace_so_far)}）"
+    others = joined([item.as_written for item in facts.others(row)], most=4, unit="个单位")
+    together = f"、{others}参与" if others else ""
+    lead = f"，{facts.lead(row)}牵头{together}" if row.bodies else "，方案未写责任单位，需明确牵头单位"
+    return f"{row.label}：{when}{what}{pace}{lead}。"
+
+
+def _annex_sources(facts: OctoberFacts, request: OctoberRequest, prefectures: Sequence[Assessment]) -> list[Block]:
+    blocks: list[Block] = [
+        Annex(label="附件4", title="数据来源与口径说明", landscape=True, anchor="annex-4"),
+        Heading(level=1, text="一、口径与约定"),
+        *(
+            _text(f"{number}. {name}：{text}")
+            for number, (name, text) in enumerate(_conventions(facts, request), start=1)
+        ),
+    ]
+    tables: list[tuple[str, Table]] = [
+        ("尚缺数据及提供单位", unknown_table(facts)),
+        ("数据来源", source_table(facts)),
+        ("参考值（不作判定依据）", reference_table(facts)),
+    ]
+    if request.scope is OctoberScope.PROVINCE:
+        tables.append(("各市州数值（参考）", prefecture_table(facts, prefectures)))
+    tables.append(("待核口径", pending_table(facts)))
+    for position, (title, table) in enumerate(tables, start=1):
+        blocks.append(Heading(level=1, text=f"{_NUMERALS[position]}、{title}", anchor=f"annex-4-{table.id}"))
+        blocks.append(table if any(row.cells for row in table.rows) else _text("无。"))
+    return blocks
+
+
+def _conventions(facts: OctoberFacts, request: OctoberRequest) -> tuple[tuple[str, str], ...]:
+    found = [
+        ("数据截止", f"{date_zh(facts.assessment.as_of)}；方案目录版本{facts.assessment.catalog[:12]}。"),
+        ("期限", "“某年前”按该年底前计；到期年已过而无数据的判为待证，不判为正常。"),
+        ("当年数据", "1–9月的数不代表全年；全年预计为预测值，标“预计”，不作为完成依据。"),
+        ("牵头单位", "方案未写牵头的，以首位责任单位推定，标“推定”，待确认。"),
+        ("统计范围", f"软性要求{facts.assessment.soft}项不计入；逐年目标按最差年份计一次。"),
+        ("差距", "比例之差用个百分点；面积用万平方米，保留两位小数。"),
+        ("参考值", "范围、口径或地区与目标不一致的值只作参考，不用于判定。"),
+    ]
+    if request.scope is OctoberScope.PROVINCE:
+        found.append(("各市州", "各市州数值仅供参考，不由其推定全省完成情况。"))
+    if request.unbuilt:
+        found.append(("暂未建设", f"{'、'.join(request.unbuilt)}；本报告对此不作判断。"))
+    if facts.assessment.demonstration:
+        found.append(("演示数据", "本报告含虚构数据，只供演示，不得引用。"))
+    return tuple(found)

@@ -1,0 +1,389 @@
+"""What the yearly report says of each target: values, gaps and bodies as words, and the rows that belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Final
+
+import polars as pl
+
+from dafeng.assessment.records import WORST_FIRST, Amount, Assessment, Status, TargetAssessment, ValueUse, Verdict
+from dafeng.assessment.summary import count_targets, status_of_target
+from dafeng.base.observation import ObservationKind
+from dafeng.base.period import Period, PeriodKind
+from dafeng.base.quantity import convert, dimension_of, same_dimension
+from dafeng.base.target import Comparator, Measure, Target
+from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.schemas import IndicatorMeasure, Plan
+from dafeng.plans import BodyUse
+from dafeng.reports.wording import number_zh, shown_digits
+
+__all__ = [
+    "MISSING",
+    "OctoberFacts",
+    "OctoberScope",
+    "Promise",
+    "amount_text",
+    "joined",
+    "published",
+    "shown_number",
+]
+
+MISSING: Final = "数据暂缺"
+"""The word for a value that is not known, in tables."""
+_LACKING: Final = (Status.NO_DATA, Status.UNPROVEN, Status.UNKNOWN)
+_BEHIND: Final = (Status.MISSED, Status.BREACHED, Status.OVERDUE, Status.OFF_TRACK, Status.AT_RISK)
+
+
+class OctoberScope(StrEnum):
+    """Whose report it is."""
+
+    BODY = "body"
+    CITY = "city"
+    PROVINCE = "province"
+
+
+def shown_number(value: float, unit: str, *, apart_from: float | None = None) -> str:
+    """Return a number as its unit is written: areas of 万平方米 with two decimals, counts whole.
+
+    Examples
+    --------
+    >>> shown_number(12.5, "万平方米"), shown_number(5.0, "个"), shown_number(34.999, "%", apart_from=35.0)
+    ('12.50', '5', '34.999')
+    """
+    digits, keep = shown_digits(unit) if unit else (2, False)
+    if digits == 0 and abs(value - round(value)) > 1e-9:
+        digits = 2
+    return number_zh(value, digits, keep=keep, apart_from=apart_from)
+
+
+def amount_text(amount: Amount) -> str:
+    """Return the size of an amount with its unit; a difference of shares is in 个百分点, a pace without its 每年.
+
+    Examples
+    --------
+    >>> amount_text(Amount(value=-3.0, unit="percent", shown_value=-3.0, shown_unit="%"))
+    '3个百分点'
+    """
+    unit = amount.shown_unit.removesuffix("/年")
+    if unit and dimension_of(unit) == dimension_of("percent"):
+        return number_zh(abs(convert(amount.shown_value, unit, "percent"))) + "个百分点"
+    return shown_number(abs(amount.shown_value), unit) + unit
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Rows that belong to one quantity: its targets by year, or the years of a yearly target."""
+
+    rows: tuple[TargetAssessment, ...]
+    """Rows by deadline or year."""
+    target: Target | None
+    """The plan's own entry of the first row."""
+
+    @property
+    def first(self) -> TargetAssessment:
+        """The row that stands for the quantity."""
+        return self.rows[0]
+
+    @property
+    def worst(self) -> TargetAssessment:
+        """The row with the worst status."""
+        return min(self.rows, key=lambda row: WORST_FIRST.index(row.status))
+
+    @property
+    def anchor(self) -> str:
+        """Name of the row in the table of sources."""
+        return f"source-{self.first.target}"
+
+
+class OctoberFacts:
+    """An assessment, read for one report: whose it is, which year it speaks of, and where the figures stand.
+
+    Parameters
+    ----------
+    assessment : Assessment
+    plan : Plan
+    catalog : Catalog
+    year : int
+        Year of the report; figures of the year before are the last whole ones.
+    body : str, optional
+        Body id: only what it answers for.
+    lineage : polars.DataFrame, optional
+        Rows of `dafeng.base.lineage.LINEAGE_SCHEMA` that the values point at.
+    """
+
+    def __init__(
+        self,
+        assessment: Assessment,
+        plan: Plan,
+        catalog: Catalog,
+        *,
+        year: int,
+        body: str | None = None,
+        lineage: pl.DataFrame | None = None,
+    ) -> None:
+        self.assessment = assessment
+        self.plan = plan
+        self.catalog = catalog
+        self.year = year
+        self.body = body
+        self._lineage = {} if lineage is None else {str(row["id"]): row for row in lineage.iter_rows(named=True)}
+        self._targets = {target.id: target for target in plan.targets}
+        self.rows = tuple(
+            row
+            for row in assessment.rows
+            if not row.soft and (body is None or any(use.id == body for use in row.bodies))
+        )
+        self.promises = self._together()
+
+    def _together(self) -> tuple[Promise, ...]:
+        groups: dict[object, list[TargetAssessment]] = {}
+        for row in self.rows:
+            target = self._targets.get(row.target)
+            key: object = row.target
+            if target is not None and row.measure in (Measure.LEVEL, Measure.CUMULATIVE):
+                hidden = {
+                    "id",
+                    "at",
+                    "clause",
+                    "value",
+                    "value_max",
+                    "by",
+                    "comparator",
+                    "unit",
+                    "note",
+                    "as_labelled",
+                    "bodies",
+                    "soft",
+                }
+                key = (row.place, target.model_dump_json(exclude=hidden))
+            groups.setdefault(key, []).append(row)
+        return tuple(
+            Promise(
+                tuple(sorted(rows, key=lambda row: row.year or row.deadline or 9999)), self._targets.get(rows[0].target)
+            )
+            for rows in groups.values()
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Targets by status; a yearly target counts once, by its worst year."""
+        return count_targets(self.rows)
+
+    def counts_of_chapter(self, number: str) -> dict[str, int]:
+        """Targets of a chapter by status."""
+        return count_targets([row for row in self.rows if row.chapter == number])
+
+    def chapters(self) -> list[tuple[str, str]]:
+        """Return number and title of the chapters that hold targets, in document order."""
+        return list(dict.fromkeys((row.chapter, row.chapter_title) for row in self.rows))
+
+    def lacking(self) -> list[Promise]:
+        """Return the quantities of which a value is missing that would decide."""
+        by_target: dict[str, list[TargetAssessment]] = {}
+        for row in self.rows:
+            by_target.setdefault(row.target, []).append(row)
+        lacking = {target for target, rows in by_target.items() if status_of_target(rows) in _LACKING}
+        return [promise for promise in self.promises if any(row.target in lacking for row in promise.rows)]
+
+    def behind(self) -> list[TargetAssessment]:
+        """Return the rows that are missed, behind or at risk, the worst and largest gap first."""
+
+        def size(row: TargetAssessment) -> float:
+            gap = self.verdict(row).gap
+            bound = row.canonical_value
+            return 0.0 if gap is None or not bound else -abs(gap.value / bound)
+
+        found = [row for row in self.rows if row.status in _BEHIND]
+        return sorted(found, key=lambda row: (WORST_FIRST.index(row.status), size(row)))
+
+    def verdict(self, row: TargetAssessment) -> Verdict:
+        """Return the verdict that decides a row: the worst reading's."""
+        return min(row.verdicts, key=lambda verdict: WORST_FIRST.index(verdict.status))
+
+    def value_of_year(self, row: TargetAssessment, year: int) -> ValueUse | None:
+        """Return the whole year's value among the values used, None where it is not known."""
+        uses = [self.verdict(row).decided_by, row.latest]
+        for use in uses:
+            if use is not None and not use.part_year and _is_year(use.period, year):
+                return use
+        return None
+
+    def last_value(self, row: TargetAssessment) -> ValueUse | None:
+        """Return the last whole value that the report may quote, None where there is none."""
+        return self.verdict(row).decided_by or row.latest
+
+    def part_of_year(self, row: TargetAssessment) -> ValueUse | None:
+        """Return the value of a part of the report's year."""
+        use = row.part_year
+        return use if use is not None and Period.parse(use.period).year == self.year else None
+
+    def estimate(self, row: TargetAssessment) -> str:
+        """Return what the whole report year is expected to bring, marked 预计, empty where nothing is said."""
+        outlook = self.verdict(row).outlook
+        if outlook is None or outlook.expected is None or outlook.year != self.year or row.canonical_unit is None:
+            return ""
+        shown = self.unit_of(row)
+        value = convert(outlook.expected, row.canonical_unit, shown) if shown else outlook.expected
+        return f"预计{shown_number(value, shown)}"
+
+    def unit_of(self, row: TargetAssessment) -> str:
+        """Return the unit in which a target is written, else that of its indicator; empty for a milestone."""
+        if row.measure is Measure.MILESTONE:
+            return ""
+        if row.unit is not None and row.canonical_unit is not None and same_dimension(row.unit, row.canonical_unit):
+            return row.unit
+        return self.catalog.indicators[row.indicator].shown_unit if row.indicator in self.catalog.indicators else ""
+
+    def number(self, use: ValueUse, row: TargetAssessment) -> str:
+        """Return the number of a value, told apart from the bound where rounding would hide a difference."""
+        bound = None
+        if (
+            row.canonical_value is not None
+            and use.shown_unit
+            and row.canonical_unit is not None
+            and same_dimension(use.shown_unit, row.canonical_unit)
+        ):
+            bound = convert(row.canonical_value, row.canonical_unit, use.shown_unit)
+        return shown_number(use.shown_value, use.shown_unit, apart_from=bound)
+
+    def amount(self, use: ValueUse, row: TargetAssessment) -> str:
+        """Return number and unit of a value; a milestone's evidence as a word."""
+        if row.measure is Measure.MILESTONE:
+            return "已有佐证" if use.value >= 1 else "尚无佐证"
+        return self.number(use, row) + use.shown_unit
+
+    def period_end(self, use: ValueUse, row: TargetAssessment) -> str:
+        """Return the period as a sentence begins with it: a stock stands at the end, a flow runs through.
+
+        The end of a part year is named by its month, so that it never reads as the year.
+        """
+        period = Period.parse(use.period)
+        indicator = self.catalog.indicators.get(row.indicator)
+        stock = indicator is None or indicator.measure in (
+            IndicatorMeasure.STOCK,
+            IndicatorMeasure.SHARE,
+            IndicatorMeasure.STATE,
+        )
+        last = period.end.month - 1 or 12
+        if period.kind is PeriodKind.YEAR:
+            return f"截至{period.year}年底" if stock else f"{period.year}年"
+        if stock and period.kind in (PeriodKind.CUMULATIVE, PeriodKind.MONTH, PeriodKind.QUARTER, PeriodKind.HALF):
+            return f"截至{period.year}年{last}月底"
+        return period.title
+
+    def bound_text(self, row: TargetAssessment) -> str:
+        """Return what is promised as a table shows it: sign of the comparator, value and, for a change, its sense."""
+        if row.value is None:
+            return "完成"
+        signs = {
+            Comparator.AT_LEAST: "≥",
+            Comparator.MORE_THAN: ">",
+            Comparator.AT_MOST: "≤",
+            Comparator.LESS_THAN: "<",
+            Comparator.ABOUT: "约",
+        }
+        value = shown_number(row.value, row.unit or "")
+        text = (
+            f"{value}–{shown_number(row.value_max, row.unit or '')}"
+            if row.value_max is not None
+            else signs.get(row.comparator, "") + value
+        )
+        target = self._targets.get(row.target)
+        if target is not None and target.change is not None:
+            text = ("提高" if target.change.value == "increase" else "下降") + text
+        return text + (row.unit if row.unit and row.unit != self.unit_of(row) else "")
+
+    def distance(self, row: TargetAssessment) -> str:
+        """Return how far a target is from fulfilment, or its rate of completion where that means something."""
+        verdict = self.verdict(row)
+        use = verdict.decided_by or row.latest
+        if row.measure is Measure.MILESTONE or verdict.gap is None or use is None:
+            return ""
+        if verdict.gap.value > 0:
+            return f"差{amount_text(verdict.gap)}"
+        bound = row.canonical_value
+        amounts = dimension_of(verdict.gap.unit) not in (dimension_of("percent"), dimension_of("percentage_point"))
+        if (
+            amounts
+            and bound
+            and row.comparator in (Comparator.AT_LEAST, Comparator.MORE_THAN, Comparator.EQUAL)
+            and use.value >= bound > 0
+        ):
+            return f"完成{number_zh(100 * use.value / bound, 1)}%"
+        return "达到要求" if verdict.gap.value == 0 else f"优于要求{amount_text(verdict.gap)}"
+
+    def lead(self, row: TargetAssessment) -> str:
+        """Return the leading body with 推定 where the plan does not name it as such."""
+        if not row.bodies:
+            return "方案未写责任单位"
+        use = row.bodies[0]
+        return use.as_written + ("（推定）" if use.role.value == "lead_presumed" else "")
+
+    def others(self, row: TargetAssessment) -> tuple[BodyUse, ...]:
+        """Return the bodies after the lead."""
+        return row.bodies[1:]
+
+    def supplier(self, row: TargetAssessment) -> str:
+        """Return who should supply a missing value."""
+        return row.bodies[0].as_written if row.bodies else "牵头部门（方案未写责任单位，待明确）"
+
+    def dataset_name(self, dataset: str) -> str:
+        """Return the title of a dataset where the catalog knows it as a source or adapter."""
+        names = []
+        for part in dataset.split("+"):
+            source = self.catalog.sources.get(part)
+            adapter = next((item for item in self.catalog.adapters.values() if item.dataset == part), None)
+            names.append(source.title if source else adapter.title.zh if adapter else part)
+        return "＋".join(names)
+
+    def file_and_cell(self, lineage_ids: Iterable[str | None]) -> tuple[str, str]:
+        """Return file names, and sheet and cell of each, of the lineage that values point at."""
+        rows = [
+            self._lineage[identity] for identity in lineage_ids if identity is not None and identity in self._lineage
+        ]
+        files = dict.fromkeys(str(row["file"] or row["kind"] or "") for row in rows)
+        cells = dict.fromkeys(_where(row) for row in rows)
+        return "；".join(filter(None, files)), "；".join(filter(None, cells))
+
+    def spread(self, use: ValueUse) -> str:
+        """Return what other datasets say of the same fact."""
+        if use.unit and use.shown_unit and same_dimension(use.unit, use.shown_unit):
+            return "；".join(
+                f"{self.dataset_name(other.dataset)}：{shown_number(convert(other.value, use.unit, use.shown_unit), use.shown_unit)}"
+                for other in use.others
+            )
+        return "；".join(f"{self.dataset_name(other.dataset)}：{number_zh(other.value)}" for other in use.others)
+
+    def kind_note(self, use: ValueUse) -> str:
+        """Return the Chinese name of a value's kind where it is no plain report."""
+        return "" if use.kind is ObservationKind.REPORTED else self.catalog.term("kind", use.kind.value)
+
+
+def _is_year(period: str, year: int) -> bool:
+    parsed = Period.parse(period)
+    return parsed.kind is not PeriodKind.PLAN and not parsed.is_part_year and parsed.year == year
+
+
+def _where(row: dict[str, object]) -> str:
+    return "!".join(str(row[name]) for name in ("sheet", "cell") if row.get(name))
+
+
+def published(use: ValueUse) -> str:
+    """Return the day of publication for a table."""
+    day: date | None = use.published_on
+    return "" if day is None else day.isoformat()
+
+
+def joined(names: Sequence[str], most: int = 8, *, unit: str = "项") -> str:
+    """Return names as a Chinese list, with 等 and their number after the first `most`.
+
+    Examples
+    --------
+    >>> joined(["甲", "乙", "丙"], most=2, unit="个单位")
+    '甲、乙等3个单位'
+    """
+    return "、".join(names) if len(names) <= most else "、".join(names[:most]) + f"等{len(names)}{unit}"

@@ -1,0 +1,106 @@
+"""The demonstration: a fictional city taken through the whole chain, from empty folder to written report."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from dafeng.assessment import Assessment
+from dafeng.base.errors import ContentError
+from dafeng.base.listener import Listener, silent
+from dafeng.base.record import Record
+from dafeng.catalog.yaml_source import read_yaml
+from dafeng.lake import Workspace, find_workspace
+from dafeng.reports import FontReport
+from dafeng.workflow.assessing import assess
+from dafeng.workflow.facts import ImportOptions, ImportOutcome, import_file
+from dafeng.workflow.reporting import BuiltReport, ReportKind, build_report
+from dafeng.workflow.setting import Setting, open_setting
+
+__all__ = ["DEMO_DAY", "DEMO_PLAN", "Demonstration", "demo_files", "make_demo_workspace", "run_demo"]
+
+DEMO_PLAN: Final = "demo-city-2024"
+DEMO_DAY: Final = date(2026, 10, 20)
+"""Day on which the demonstration is judged, days before the yearly report is due."""
+_RECORDED: Final = datetime(2026, 10, 15, 8, tzinfo=UTC)
+
+
+class Demonstration(Record):
+    """What the demonstration did."""
+
+    workspace: Path
+    """Folder of the workspace."""
+    imports: tuple[ImportOutcome, ...]
+    """One a file."""
+    assessment: Assessment
+    """Where every target stands."""
+    reports: tuple[BuiltReport, ...]
+    """Responsibility list and October report."""
+
+
+def demo_files() -> Path:
+    """Return the folder of the fictional city's own files.
+
+    Examples
+    --------
+    >>> (demo_files() / "documents" / "plan.txt").is_file()
+    True
+    """
+    return Path(str(resources.files("dafeng.workflow") / "demo_city"))
+
+
+def make_demo_workspace(root: Path, *, listener: Listener = silent) -> tuple[Setting, tuple[ImportOutcome, ...]]:
+    """Make the demonstration's workspace, or open it where it stands, and import its figures; doing so twice is once.
+
+    Raises
+    ------
+    ContentError
+        The list of imports is faulty.
+    """
+    source = demo_files()
+    workspace = find_workspace(root, {}, root) if (root / "dafeng.toml").exists() else None
+    if workspace is None:
+        workspace = Workspace.create(root, title="示范市（虚构）", place="demo-city", plan=DEMO_PLAN)
+    workspace.put_catalog(source / "catalog")
+    workspace.put_document(source / "documents" / "plan.txt")
+    setting = open_setting(workspace)
+    document, faults = read_yaml(source / "data" / "imports.yaml")
+    if document is None or faults:
+        raise ContentError(
+            f"{source / 'data' / 'imports.yaml'} cannot be read",
+            doing="run the demonstration",
+            expected="a list of imports",
+            next_step="install dafeng again",
+        )
+    outcomes = []
+    entries = document.data["imports"]
+    for number, entry in enumerate(entries):
+        listener("导入 / import", number, len(entries))
+        options = ImportOptions.model_validate({name: value for name, value in entry.items() if name != "file"})
+        outcomes.append(import_file(setting, source / "data" / entry["file"], options, recorded_at=_RECORDED))
+    return setting, tuple(outcomes)
+
+
+def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> Demonstration:
+    """Take the fictional city through the chain: workspace, figures, status of every target, both papers.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the workspace; made where it does not exist.
+    fonts : FontReport
+    listener : Listener
+    """
+    setting, outcomes = make_demo_workspace(root, listener=listener)
+    judged = assess(setting, DEMO_PLAN, as_of=DEMO_DAY, known_at=DEMO_DAY)
+    reports: list[BuiltReport] = []
+    for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER):
+        listener("报告 / report", len(reports), 2)
+        reports.append(
+            build_report(
+                setting, DEMO_PLAN, kind=kind, as_of=DEMO_DAY, known_at=DEMO_DAY, fonts=fonts, day=date(2026, 10, 28)
+            )
+        )
+    return Demonstration(workspace=root, imports=outcomes, assessment=judged, reports=tuple(reports))

@@ -1,0 +1,218 @@
+"""Facts in and out of a workspace: import, export, reading, withdrawal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from dafeng.base.errors import NoWorkspaceError, UsageError
+from dafeng.base.finding import Finding
+from dafeng.base.listener import Listener, silent
+from dafeng.base.observation import SCHEMA, ObservationKind
+from dafeng.base.record import Record
+from dafeng.intake import export_table, import_table
+from dafeng.lake import ObservationLake, Workspace
+from dafeng.workflow.setting import Setting
+
+__all__ = [
+    "ImportOptions",
+    "ImportOutcome",
+    "export_data",
+    "import_file",
+    "need_workspace",
+    "read_facts",
+    "trace",
+    "withdraw_facts",
+]
+
+
+class ImportOutcome(Record):
+    """What became of a file: every cell counted once, every row stored, known already, or refused with its reason."""
+
+    file: str
+    """File name."""
+    document: str
+    """SHA-256 of the file, under which the workspace keeps it."""
+    adapters: dict[str, str]
+    """Layout that recognised each sheet."""
+    accepted: int
+    """Cells accepted."""
+    accepted_with_finding: int
+    """Cells accepted with reservation."""
+    refused: int
+    """Cells refused."""
+    appended: int = 0
+    """Facts stored."""
+    superseded: int = 0
+    """Of these, facts that replace an earlier version."""
+    unchanged: int = 0
+    """Facts that the lake held already."""
+    already: bool = False
+    """Whether this very import had landed before."""
+    findings: tuple[Finding, ...]
+    """What was found."""
+
+
+def need_workspace(setting: Setting) -> tuple[Workspace, ObservationLake]:
+    """Return workspace and lake of a setting.
+
+    Raises
+    ------
+    NoWorkspaceError
+        It has none.
+    """
+    if setting.workspace is None:
+        raise NoWorkspaceError(
+            "there is no workspace",
+            doing="open the facts",
+            expected="a workspace folder",
+            next_step="dafeng init FOLDER, or --workspace FOLDER",
+        )
+    return setting.workspace, ObservationLake(setting.workspace.lake)
+
+
+class ImportOptions(Record):
+    """What a person says of a table that the table does not say itself."""
+
+    adapter: str | None = None
+    """Layout to use; found by the table's headers where None."""
+    dataset: str | None = None
+    """Who says so."""
+    kind: ObservationKind | None = None
+    """How the figures came about."""
+    published_on: date | None = None
+    """When they were published."""
+    place: str | None = None
+    """Place of the whole table."""
+    period: str | None = None
+    """Period of the whole table."""
+    unit: str | None = None
+    """Unit where neither header, row nor layout states one."""
+    indicator: str | None = None
+    """Indicator of the whole table."""
+    basis: str | None = None
+    """Basis of reckoning of the whole table."""
+    extent: str | None = None
+    """Extent of the whole table."""
+    sheet: str | None = None
+    """Only this worksheet."""
+
+
+def import_file(
+    setting: Setting,
+    path: Path,
+    options: ImportOptions,
+    *,
+    recorded_at: datetime,
+    dry_run: bool = False,
+    listener: Listener = silent,
+) -> ImportOutcome:
+    """Read a table, keep the file, and publish what was accepted as one batch.
+
+    The batch is named after the file, the options and the catalog: the same import twice is one, whatever the clock says.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read at all.
+    NoWorkspaceError
+        There is no workspace to keep it in.
+    """
+    workspace, lake = need_workspace(setting)
+    result = import_table(
+        path,
+        setting.catalog,
+        recorded_at=recorded_at,
+        listener=lambda text: listener(text, 0, None),
+        **options.model_dump(),
+    )
+    outcome = ImportOutcome(
+        file=path.name,
+        document=result.document,
+        adapters=dict(result.adapters),
+        accepted=result.counts["accepted"],
+        accepted_with_finding=result.counts["accepted_with_finding"],
+        refused=result.counts["refused"],
+        findings=tuple(result.findings),
+    )
+    if dry_run or result.observations.is_empty():
+        return outcome
+    listener("入库 / publish", 0, None)
+    workspace.put_document(path)
+    said = f"{result.document} {options.model_dump_json()} {setting.catalog.digest}"
+    batch = f"import-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
+    published = lake.publish(result.observations, batch=batch, lineage=result.lineage)
+    counts = published.model_dump(include={"appended", "superseded", "unchanged", "already"})
+    return outcome.model_copy(update=counts)
+
+
+def read_facts(
+    setting: Setting,
+    *,
+    indicators: Sequence[str] | None = None,
+    places: Sequence[str] | None = None,
+    as_of: date | None = None,
+    versions: bool = False,
+) -> pl.DataFrame:
+    """Return facts of a workspace: those that count as known on `as_of`, or every stored version.
+
+    Raises
+    ------
+    UnknownNameError
+        An indicator is not in the catalog.
+    """
+    _, lake = need_workspace(setting)
+    for indicator in indicators or ():
+        setting.catalog.indicator(indicator)
+    snapshot = lake.snapshot()
+    if versions:
+        return snapshot.history(indicators=indicators, places=places)
+    return snapshot.read(as_of=as_of, indicators=indicators, places=places)
+
+
+def trace(setting: Setting, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return facts with the file, sheet, cell and text that they came from."""
+    _, lake = need_workspace(setting)
+    sources = lake.snapshot().lineage(frame["lineage"].drop_nulls().to_list())
+    return frame.join(sources.rename({"id": "lineage", "kind": "lineage_kind"}), on="lineage", how="left")
+
+
+def export_data(
+    setting: Setting,
+    path: Path,
+    *,
+    indicators: Sequence[str] | None = None,
+    places: Sequence[str] | None = None,
+    layout: Literal["long", "wide"] = "long",
+    as_of: date | None = None,
+    force: bool = False,
+) -> int:
+    """Write facts to a table that imports back; return the number of rows.
+
+    Raises
+    ------
+    UsageError
+        The file exists and `force` is not given.
+    """
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path} 已存在 / exists",
+            doing="export facts",
+            expected="a new file, or --force",
+            next_step="换一个文件名，或加 --force",
+        )
+    frame = read_facts(setting, indicators=indicators, places=places, as_of=as_of).select(list(SCHEMA))
+    export_table(frame, path, setting.catalog, layout=layout)
+    return frame.height
+
+
+def withdraw_facts(setting: Setting, versions: Sequence[str], *, reason: str, recorded_at: datetime) -> int:
+    """Withdraw facts by version; they no longer count, and their history stays."""
+    _, lake = need_workspace(setting)
+    name = hashlib.sha256(repr((sorted(versions), reason)).encode()).hexdigest()[:32]
+    return lake.withdraw(versions, reason=reason, recorded_at=recorded_at, batch=f"withdraw-{name}").appended

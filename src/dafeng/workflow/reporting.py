@@ -1,0 +1,233 @@
+"""Reports: the assessment written out, rendered in every format, and frozen with a manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from dafeng import __version__
+from dafeng.assessment import Assessment, TargetAssessment, ValueUse
+from dafeng.base.errors import UsageError
+from dafeng.base.finding import Finding, Severity
+from dafeng.base.listener import Listener, silent
+from dafeng.base.place import PlaceLevel
+from dafeng.base.record import Record
+from dafeng.catalog.schemas import Plan
+from dafeng.lake import save_run
+from dafeng.plans import responsibility_list
+from dafeng.reports import (
+    FontReport,
+    OctoberRequest,
+    OctoberScope,
+    Report,
+    october_report,
+    render_docx,
+    render_html,
+    render_pdf,
+    render_xlsx,
+    responsibility_report,
+)
+from dafeng.workflow.assessing import assess, chosen_plan
+from dafeng.workflow.setting import Setting
+
+__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report"]
+
+FORMATS: Final = ("docx", "xlsx", "html", "pdf")
+"""Formats that a report is rendered in."""
+
+
+class ReportKind(StrEnum):
+    """Papers that dafeng writes."""
+
+    OCTOBER = "october"
+    RESPONSIBILITY = "responsibility"
+
+
+class BuiltReport(Record):
+    """A report as rendered: bytes by file name, and the manifest that says from what."""
+
+    run: str
+    """Id of the run; equal inputs give the equal id."""
+    files: dict[str, bytes]
+    """Contents by file name."""
+    manifest: dict[str, Any]
+    """Inputs, catalog, code and fonts, and the digest of each file."""
+    folder: Path | None
+    """Folder of the frozen run; None without a workspace."""
+    findings: tuple[Finding, ...]
+    """What the reader of the report should know about how it came about."""
+
+
+def build_report(
+    setting: Setting,
+    name: str | None = None,
+    *,
+    kind: ReportKind = ReportKind.OCTOBER,
+    as_of: date,
+    known_at: date | None,
+    fonts: FontReport,
+    year: int | None = None,
+    scope: OctoberScope | None = None,
+    body: str | None = None,
+    formats: Sequence[str] = FORMATS,
+    signer: str = "",
+    addressee: str = "",
+    day: date | None = None,
+    listener: Listener = silent,
+) -> BuiltReport:
+    """Write a report, render it, and freeze it in the workspace.
+
+    Parameters
+    ----------
+    setting : Setting
+    name : str, optional
+        Plan or place; the workspace's own where None.
+    kind : ReportKind
+    as_of, known_at : date
+        Day of judgement, and day up to which recorded facts count (None for all).
+    fonts : FontReport
+        Fonts that figures and PDF may use.
+    year : int, optional
+        Year of the report; that of `as_of` by default.
+    scope : OctoberScope, optional
+        Body, city or province; by the level of the plan's place, or body where `body` is given.
+    body : str, optional
+        Body id or name, for its own return or its part of the list.
+    formats : sequence of str
+        Of `FORMATS`.
+
+    Raises
+    ------
+    UsageError
+        A format is unknown.
+    """
+    unknown = [each for each in formats if each not in FORMATS]
+    if unknown:
+        raise UsageError(
+            f"不认识的格式 {', '.join(unknown)} / unknown format",
+            doing="build a report",
+            expected=" ".join(FORMATS),
+            next_step="--format docx,xlsx,html,pdf",
+        )
+    plan = chosen_plan(setting, name)
+    body_id = None if body is None else setting.catalog.body(body, plan.place).id
+    listener("判断目标 / assess", 0, None)
+    judged = assess(setting, plan.id, as_of=as_of, known_at=known_at)
+    findings = [finding for finding in judged.findings if finding.severity is not Severity.INFO]
+    if kind is ReportKind.RESPONSIBILITY:
+        report = responsibility_report(
+            responsibility_list(plan, setting.catalog), setting.catalog, as_of=as_of, body=body_id
+        )
+    else:
+        report = _october(setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day)
+    listener("排版 / render", 0, None)
+    stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
+    files = _render(report, fonts, formats, stem)
+    if "pdf" in formats and not fonts.can_write_pdf:
+        findings.append(
+            Finding(
+                name="workflow.report.no-cjk-font",
+                severity=Severity.WARNING,
+                sentence="没有找到中文字体：图中用英文标注，未生成 PDF",
+                next_step="安装 fonts-noto-cjk，或用 DAFENG_FONTS 指定字体文件夹",
+            )
+        )
+    manifest = _manifest(setting, plan, judged, kind, as_of, known_at, fonts, files)
+    identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    run = f"{stem}-{identity}"
+    folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
+    return BuiltReport(run=run, files=files, manifest=manifest, folder=folder, findings=tuple(findings))
+
+
+def _october(
+    setting: Setting,
+    plan: Plan,
+    judged: Assessment,
+    as_of: date,
+    known_at: date | None,
+    year: int | None,
+    scope: OctoberScope | None,
+    body: str | None,
+    signer: str,
+    addressee: str,
+    day: date | None,
+) -> Report:
+    place = setting.catalog.places.get(plan.place)
+    above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
+    default = OctoberScope.BODY if body else OctoberScope.PROVINCE if above_city else OctoberScope.CITY
+    chosen = scope or default
+    children = setting.catalog.places.children(place.id, day=as_of) if chosen is OctoberScope.PROVINCE else []
+    lake = setting.lake
+    return october_report(
+        judged,
+        plan,
+        setting.catalog,
+        OctoberRequest(year=year or as_of.year, scope=chosen, body=body, signer=signer, addressee=addressee, day=day),
+        lineage=None if lake is None else lake.snapshot().lineage(_lineage_ids(judged.rows)),
+        prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
+    )
+
+
+def _uses(rows: Iterable[TargetAssessment]) -> Iterable[ValueUse]:
+    for row in rows:
+        yield from (use for use in (row.latest, row.part_year) if use is not None)
+        yield from (reference.use for reference in row.references)
+        yield from (verdict.decided_by for verdict in row.verdicts if verdict.decided_by is not None)
+
+
+def _lineage_ids(rows: Iterable[TargetAssessment]) -> list[str]:
+    found: set[str] = set()
+    for use in _uses(rows):
+        found.update(part.lineage for part in use.parts if part.lineage is not None)
+        found.update(other.lineage for other in use.others if other.lineage is not None)
+        if use.lineage is not None:
+            found.add(use.lineage)
+    return sorted(found)
+
+
+def _render(report: Report, fonts: FontReport, formats: Sequence[str], stem: str) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for each in FORMATS:
+        if each not in formats:
+            continue
+        if each == "docx":
+            files[f"{stem}.docx"] = render_docx(report, fonts)
+        elif each == "xlsx":
+            files[f"{stem}.xlsx"] = render_xlsx(report)
+        elif each == "html":
+            files[f"{stem}.html"] = render_html(report, fonts).encode()
+        elif fonts.can_write_pdf:
+            files[f"{stem}.pdf"] = render_pdf(report, fonts)
+    return files
+
+
+def _manifest(
+    setting: Setting,
+    plan: Plan,
+    judged: Assessment,
+    kind: ReportKind,
+    as_of: date,
+    known_at: date | None,
+    fonts: FontReport,
+    files: Mapping[str, bytes],
+) -> dict[str, Any]:
+    versions = sorted({use.version for use in _uses(judged.rows) if use.version is not None})
+    return {
+        "format": 1,
+        "kind": kind.value,
+        "plan": plan.id,
+        "document": plan.document.sha256,
+        "place": judged.place,
+        "as_of": as_of.isoformat(),
+        "known_at": None if known_at is None else known_at.isoformat(),
+        "catalog": setting.catalog.digest,
+        "code": __version__,
+        "facts": {"used": len(versions), "digest": hashlib.sha256("".join(versions).encode()).hexdigest()},
+        "fonts": fonts.model_dump(mode="json"),
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+    }
