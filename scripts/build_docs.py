@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from dafeng.base import errors, finding, lineage, observation, obligation, place, target
+from dafeng.base import errors, finding, lineage, obligation, observation, place, target
 from dafeng.base.errors import DafengError, ExitCode
 from dafeng.base.observation import KEY, SCHEMA
 from dafeng.catalog import load_catalog, schemas

@@ -14,7 +14,14 @@ from dafeng.assessment.derived import judge_change, judge_cumulative
 from dafeng.assessment.records import Assessment, Status, TargetAssessment, Verdict
 from dafeng.assessment.references import find_references
 from dafeng.assessment.series_choice import Cell, Facts, Series, choose_series, gather_facts
-from dafeng.assessment.status import Question, judge_each_year, judge_level, judge_limit, judge_milestone
+from dafeng.assessment.status import (
+    Question,
+    judge_each_year,
+    judge_level,
+    judge_limit,
+    judge_milestone,
+    outlook_of_year,
+)
 from dafeng.assessment.summary import count_targets, summarise_bodies
 from dafeng.base.errors import UnitError
 from dafeng.base.finding import Finding, Location, Severity
@@ -271,6 +278,7 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
                 verdicts=verdicts,
                 latest=latest,
                 part_year=part_year,
+                year_outlook=outlook_of_year(speaking, case.indicator, as_of.year),
                 references=references,
                 history=tuple((one.use.period, one.value) for one in speaking.points),
                 bodies=bodies,
@@ -284,10 +292,13 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
 
 
 def _marked(verdict: Verdict) -> Verdict:
-    """Return a verdict whose reason says so where it rests on a fictitious value."""
-    if verdict.decided_by is None or verdict.decided_by.kind is not ObservationKind.DEMONSTRATION:
+    """Return a verdict whose reason says where it rests on a fictitious value, or on a part of what should be counted."""
+    use = verdict.decided_by
+    if use is None:
         return verdict
-    return verdict.model_copy(update={"reason": f"【演示】{verdict.reason}"})
+    mark = "【演示】" if use.kind is ObservationKind.DEMONSTRATION else ""
+    partial = "" if use.coverage is None or use.coverage >= 1 else f"；覆盖率{use.coverage:.0%}，只代表已统计的部分"
+    return verdict.model_copy(update={"reason": f"{mark}{verdict.reason}{partial}"})
 
 
 def _assumed_start(case: _Case) -> str:

@@ -35,6 +35,7 @@ def _joined(
             "shown_unit": unit[1],
             "dataset": "+".join(sorted({use.dataset for use in uses})),
             "kind": max((use.kind for use in uses), key=_WEAKEST_LAST.index),
+            "coverage": min((use.coverage for use in uses if use.coverage is not None), default=None),
             "lineage": None,
             "version": None,
             "others": (),

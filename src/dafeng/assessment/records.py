@@ -151,6 +151,8 @@ class ValueUse(Record):
     """Id into the lineage table; None for a sum or change, whose parts have their own."""
     version: str | None
     """Version id in the lake."""
+    coverage: float | None = None
+    """Share of what should have been counted that was, where stated; of a sum or change the least of its parts."""
     part_year: bool = False
     """Whether it covers a part of the year only; it never stands for the year."""
     others: tuple[OtherValue, ...] = ()
@@ -267,6 +269,8 @@ class TargetAssessment(Record):
     """Latest full-year value of the target's own extent."""
     part_year: ValueUse | None
     """Latest part-year value after it; never the year."""
+    year_outlook: OutlookUse | None = None
+    """What the running year as a whole may bring, in the indicator's canonical unit; an estimate that decides nothing."""
     references: tuple[Reference, ...]
     """Values of another extent, breakdown or place."""
     history: tuple[tuple[str, float], ...]

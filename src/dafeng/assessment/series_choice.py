@@ -343,6 +343,7 @@ def _use(row: Row, found: Sequence[Row], unit: str, shown_unit: str) -> ValueUse
         published_on=row["published_on"],
         lineage=row["lineage"],
         version=row["version"],
+        coverage=row["coverage"],
         part_year=row["_shape"] == "part",
         others=others,
     )

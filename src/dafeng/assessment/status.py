@@ -31,6 +31,7 @@ __all__ = [
     "judge_milestone",
     "lower_bound_part",
     "meeting_since",
+    "outlook_of_year",
 ]
 
 ON_TRACK_FROM: Final = 0.8
@@ -229,6 +230,41 @@ def _ahead(series: Series, question: Question, by: int) -> dict[str, object]:
         stretched=forecast.stretched(by),
     )
     return facts
+
+
+def outlook_of_year(series: Series, indicator: Indicator, year: int) -> OutlookUse | None:
+    """Return what a year that has no value yet may bring, None where it has one or nothing is known.
+
+    The trend of the dataset that gave the latest value is carried on; an amount that can only grow within the year is at
+    least what a part of the year has brought.
+    """
+    line = [point for point in series.own_line() if point.year < year]
+    if not line or series.at(year) is not None:
+        return None
+    try:
+        forecast = fit_drift(
+            [point.year for point in line],
+            [point.value for point in line],
+            bounds=(indicator.minimum, indicator.maximum),
+        )
+    except NotEnoughDataError:
+        return OutlookUse(year=year, points=len(line), refused=f"年度值只有{len(line)}个，不足以推算")
+    interval = forecast.interval(year, INTERVAL_LEVEL)
+    part = lower_bound_part(series, indicator, year)
+    low, expected, high = (
+        number if part is None else max(number, part.value)
+        for number in (interval.low, interval.expected, interval.high)
+    )
+    return OutlookUse(
+        year=year,
+        expected=expected,
+        low=low,
+        high=high,
+        level=INTERVAL_LEVEL,
+        method=forecast.method,
+        points=forecast.points,
+        stretched=forecast.stretched(year),
+    )
 
 
 def lower_bound_part(series: Series, indicator: Indicator, year: int) -> ValueUse | None:

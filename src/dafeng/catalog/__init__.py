@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from dafeng.base.finding import Finding
@@ -24,9 +25,24 @@ def check_folders(folders: Sequence[Path] = ()) -> tuple[Catalog, list[Finding]]
     >>> [str(finding.where) for finding in findings]
     []
     """
-    entries, findings = read_entries([shipped_folder(), *folders])
+    catalog, findings = _checked(*(_fingerprint(folder) for folder in (shipped_folder(), *folders)))
+    return catalog, list(findings)
+
+
+_Fingerprint = tuple[Path, tuple[tuple[str, int, int], ...]]
+
+
+def _fingerprint(folder: Path) -> _Fingerprint:
+    """Return a folder with name, size and time of its files: what tells whether a loaded catalog is still the same."""
+    files = ((path, path.stat()) for path in sorted(folder.rglob("*.y*ml")))
+    return folder, tuple((str(path), status.st_size, status.st_mtime_ns) for path, status in files)
+
+
+@lru_cache(maxsize=8)
+def _checked(*folders: _Fingerprint) -> tuple[Catalog, tuple[Finding, ...]]:
+    entries, findings = read_entries([folder for folder, _ in folders])
     catalog = Catalog(entries)
-    return catalog, findings + check_catalog(entries, catalog)
+    return catalog, (*findings, *check_catalog(entries, catalog))
 
 
 def load_catalog(folders: Sequence[Path] = ()) -> Catalog:

@@ -43,7 +43,7 @@ def gather_cells(sheet: Sheet, table: Table, *, set_aside: bool = True) -> tuple
         sheet, row and col (from 1 and 0), cell, text, mark, total, and per dimension d_… with its text; w_… is where that
         text stands: letters of a column of the same row, or a cell.
     rows : DataFrame
-        row and why it holds no data: title, header, blank, note.
+        row and why it holds no data: title, header, blank, note, heading.
     """
     frame = sheet.frame.with_row_index("row", offset=1).with_columns(pl.col("row").cast(pl.Int64()))
     labels = [f"c{column}" for columns in table.roles.values() for column in columns]
@@ -97,22 +97,22 @@ def _row_class(frame: pl.DataFrame, table: Table, labels: Sequence[str], values:
     no_value = pl.all_horizontal(pl.col(name).is_null() for name in values)
     blank = pl.all_horizontal(pl.col(name).is_null() for name in {*labels, *values})
     note = no_value & (first.str.contains(_NOTE) | ((filled == 1) & (first.str.len_chars() > 15)))
-    only_label = no_value & (filled == 1) & first.str.contains(_NOTE)
-    stray = only_label | note
+    heading = no_value & (filled == 1) & pl.lit(len(labels) >= 2)
     header = pl.lit(False)
     if len(labels) + len(values) >= 2:
         last = frame.row(max(table.header_rows), named=True)
         named = [name for name in {*labels, *values} if last[name] is not None]
         if len(named) >= 2:
             header = pl.all_horizontal(pl.col(name) == last[name] for name in named)
-    # A long table may hold a lone comment in its value column's place only where the labels are blank: that is no note.
     return (
         pl.when(blank)
         .then(pl.lit("blank"))
         .when(header.fill_null(False))
         .then(pl.lit("header"))
-        .when(stray.fill_null(False))
+        .when(note.fill_null(False))
         .then(pl.lit("note"))
+        .when(heading.fill_null(False))
+        .then(pl.lit("heading"))
     )
 
 

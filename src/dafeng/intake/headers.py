@@ -41,7 +41,7 @@ _ROLE_NAMES: Final = {
     "coverage": "数据覆盖率 覆盖率 coverage",
     "review": "审核状态 审核 review",
     "origin": "溯源编号 lineage",
-    "label": "序号 编号 编码 备注 说明 注 附注 id no. recorded_at 入库时间 supersedes 替代版本 version 版本 指标中文名 地区中文名",
+    "label": "序号 排名 名次 位次 编号 编码 备注 说明 注 附注 id no. recorded_at 入库时间 supersedes 替代版本 version 版本 指标中文名 地区中文名",
 }
 _ROLE_BY_NAME: Final = {name: role for role, names in _ROLE_NAMES.items() for name in names.split()}
 ROLES: Final = tuple(_ROLE_NAMES)
@@ -166,18 +166,13 @@ class Names:
         term = self.bases.get(name.casefold())
         if not basis and term in indicator.bases and name != fold_width(indicator.zh):
             basis = term or ""
-        unit = unit and self._per_head(unit, name, indicator.unit, fold_width(indicator.zh))
+        unit = unit and per_head(unit, name + fold_width(indicator.zh), indicator.unit)
         return HeaderName(indicator.id, unit, extent, basis, tuple(sorted(breakdowns.items())))
 
-    @staticmethod
-    def _per_head(unit: str, name: str, canonical: str, title: str) -> str:
-        """Return 平方米 under 人均… as 平方米/人, where only that fits the indicator."""
-        if dimension_of(unit) == dimension_of(canonical):
-            return unit
-        for word, per in _PER_HEAD:
-            if (word in name or word in title) and dimension_of(unit + per) == dimension_of(canonical):
-                return unit + per
-        return unit
+    def dated(self, text: str) -> tuple[str, str] | None:
+        """Return period and indicator header of a text such as 2024年绿地率（%）, None where it is no such text."""
+        match = re.fullmatch(r"((?:19|20)\d\d年(?:度|末|底)?(?:1-\d{1,2}月|[上下]半年)?)(.+)", fold_width(text))
+        return (match[1], match[2]) if match and self.header(match[2]).indicator else None
 
     def breakdown(self, text: str) -> tuple[str, str] | None:
         """Return breakdown and code that a word such as 居住建筑 names, None where it names none or several."""
@@ -201,6 +196,22 @@ class Names:
     def place(self, text: str) -> bool:
         """Return whether any place answers to a text."""
         return bool(self.catalog.places.candidates(text.strip()))
+
+
+def per_head(unit: str, name: str, canonical: str) -> str:
+    """Return 平方米 under 人均… as 平方米/人, where only that fits the canonical unit.
+
+    Examples
+    --------
+    >>> per_head("平方米", "人均公园绿地面积", "m**2/person"), per_head("平方米", "建筑面积", "m**2")
+    ('平方米/人', '平方米')
+    """
+    if dimension_of(unit) == dimension_of(canonical):
+        return unit
+    for word, per in _PER_HEAD:
+        if word in name and dimension_of(unit + per) == dimension_of(canonical):
+            return unit + per
+    return unit
 
 
 def is_unit(text: str) -> bool:

@@ -23,7 +23,7 @@ from dafeng.intake.layout import Table, detect_table, find_title
 from dafeng.intake.problems import Ledger, names_of
 from dafeng.intake.reading import read_sheets
 from dafeng.intake.resolve import resolve_cells
-from dafeng.intake.sheets import Limits, Sheet, file_digest
+from dafeng.intake.sheets import Limits, Sheet, cell_name, file_digest
 from dafeng.intake.values import check_duplicates, check_values, read_values
 
 __all__ = ["FATES", "FATE_SCHEMA", "Imported", "import_table"]
@@ -58,7 +58,8 @@ class Imported:
     document : str
         SHA-256 of the file.
     counts : mapping
-        value_cells, accepted, accepted_with_finding, refused, rows_set_aside, gaps.
+        value_cells = accepted + accepted_with_finding + refused; rows_set_aside; repeated, accepted cells that say what
+        another said already; gaps, observations that state a missing value.
     adapters : mapping from sheet to adapter id
     """
 
@@ -77,7 +78,6 @@ class _Read:
 
     sheet: Sheet
     table: Table
-    cells: pl.DataFrame
     aside: pl.DataFrame
 
 
@@ -157,6 +157,8 @@ def import_table(
     findings: list[Finding] = []
     used: dict[str, str] = {}
     parts: list[_Read] = []
+    lost: list[pl.DataFrame] = []
+    gathered: list[pl.DataFrame] = []
     for one in sheets:
         tell(f"识别表头 {one.name}".rstrip())
         findings += one.findings
@@ -164,12 +166,14 @@ def import_table(
         table = adapter_table(known, one, file=path.name) if known else detect_table(one, names, file=path.name)
         if table is None:
             findings.append(_no_table(path.name, one.name))
+            lost.append(_rows_without_table(one))
             continue
         findings += table.findings
         table = _with_constants(
             table, one, names, given, fallback, titled=known is None, findings=findings, file=path.name
         )
         cells, aside = gather_cells(one, table, set_aside=known is None)
+        findings += _headings(one, aside, path.name, limits.listed)
         headers = {value.index: value.header for value in table.values}
         cells = cells.with_columns(
             pl.col("col")
@@ -180,18 +184,23 @@ def import_table(
         if known is not None:
             used[one.name] = known.id
             cells = with_codes(cells, known)
-        parts.append(_Read(one, table, cells, aside.with_columns(pl.lit(one.name).alias("sheet"))))
+        parts.append(_Read(one, table, aside.with_columns(pl.lit(one.name).alias("sheet"))))
+        gathered.append(cells)
     if not parts:
-        return _nothing(file_digest(path), [_as_errors(finding) for finding in findings])
-    cells = pl.concat([part.cells for part in parts]).with_row_index("id")
+        return _nothing(file_digest(path), [_as_errors(finding) for finding in findings], pl.concat(lost))
+    aside = pl.concat([part.aside for part in parts] + lost)
+    cells = pl.concat(gathered).with_row_index("id")
     for part in parts:
         if part.sheet.name in used:
             quarantine(cells, catalog.adapters[used[part.sheet.name]], part.sheet, part.table, ledger)
+    gathered.clear()
+    parts.clear()
     tell(f"核对 {cells.height} 格")
+    index = cells.select("id", "sheet", "row", "col", "cell")
     good = _checked(cells, names, ledger, recorded_at)
+    del cells
     tell("汇总结果")
-    aside = pl.concat([part.aside for part in parts])
-    return _result(path, cells, good, aside, ledger, findings, recorded_at, used)
+    return _result(path, index, good, aside, ledger, findings, recorded_at, used)
 
 
 def _chosen(sheets: list[Sheet], wanted: str | None, file: str) -> list[Sheet]:
@@ -280,15 +289,48 @@ def _as_errors(finding: Finding) -> Finding:
     return finding.model_copy(update={"severity": Severity.ERROR})
 
 
-def _nothing(document: str, findings: list[Finding]) -> Imported:
-    counts = dict.fromkeys(("value_cells", *FATES, "rows_set_aside", "gaps"), 0)
+def _headings(sheet: Sheet, aside: pl.DataFrame, file: str, listed: int) -> list[Finding]:
+    """Point at rows between the data that look like headings: they may narrow what the rows below them mean."""
+    rows = aside.filter(pl.col("reason") == "heading")["row"].head(listed).to_list()
+    found = []
+    for row in rows:
+        column, text = next((index, text) for index, text in enumerate(sheet.frame.row(row - 1)) if text is not None)
+        found.append(
+            Finding(
+                name="intake.row.heading",
+                sentence=f"「{text}」像是分节标题，已另置；其下各行没有因它而限定范围或类别",
+                severity=Severity.WARNING,
+                value=text,
+                expected="每一行自己写明指标、范围和类别",
+                next_step="若它限定了下面各行，请加一列写明范围或类别后重新导入",
+                where=Location(file=file, sheet=sheet.name, cell=cell_name(row - 1, column)),
+            )
+        )
+    return found
+
+
+def _rows_without_table(sheet: Sheet) -> pl.DataFrame:
+    rows = sheet.frame.with_row_index("row", offset=1)
+    return rows.select(
+        pl.col("row").cast(pl.Int64()), pl.lit("no_table").alias("reason"), pl.lit(sheet.name).alias("sheet")
+    )
+
+
+def _fates_aside(aside: pl.DataFrame) -> pl.DataFrame:
+    return aside.select(
+        "sheet", "row", pl.lit("").alias("cell"), pl.lit("set_aside").alias("fate"), pl.col("reason").alias("findings")
+    )
+
+
+def _nothing(document: str, findings: list[Finding], aside: pl.DataFrame) -> Imported:
+    counts = dict.fromkeys(("value_cells", *FATES, "rows_set_aside", "repeated", "gaps"), 0)
     return Imported(
         pl.DataFrame(schema=SCHEMA),
         pl.DataFrame(schema=LINEAGE_SCHEMA),
-        pl.DataFrame(schema=FATE_SCHEMA),
+        _fates_aside(aside).cast(dict(FATE_SCHEMA)),  # type: ignore[arg-type]
         findings,
         document,
-        counts,
+        counts | {"rows_set_aside": aside.height},
     )
 
 
@@ -296,8 +338,8 @@ def _checked(cells: pl.DataFrame, names: Names, ledger: Ledger, recorded_at: dat
     """Resolve, read and check all cells; return those that are accepted."""
     totals = cells.filter(pl.col("total").is_not_null())
     ledger.add("intake.row.total", totals, value="total")
-    rest = cells.filter(pl.col("total").is_null()).drop("total")
-    rest = resolve_cells(rest, names, ledger, today=recorded_at.astimezone(UTC).date())
+    rest = cells.filter(pl.col("total").is_null()) if totals.height else cells
+    rest = resolve_cells(rest.drop("total"), names, ledger, today=recorded_at.astimezone(UTC).date())
     rest = read_values(rest, names.catalog, ledger)
     check_values(rest, names.catalog, ledger)
     good = rest.join(ledger.refused().to_frame(), on="id", how="anti")
@@ -329,10 +371,7 @@ def _result(
     counts = {"value_cells": cells.height} | dict.fromkeys(FATES, 0)
     counts |= {str(name): int(count) for name, count in judged.group_by("fate").len().iter_rows()}
     counts |= {"rows_set_aside": aside.height, "repeated": len(repeated)}
-    rows_aside = aside.select(
-        "sheet", "row", pl.lit("").alias("cell"), pl.lit("set_aside").alias("fate"), pl.col("reason").alias("findings")
-    )
-    fates = pl.concat([judged, rows_aside]).cast(dict(FATE_SCHEMA))  # type: ignore[arg-type]
+    fates = pl.concat([judged, _fates_aside(aside)]).cast(dict(FATE_SCHEMA))  # type: ignore[arg-type]
     good = good.with_columns(
         pl.format("{}#{}!{}", pl.lit(document), pl.col("sheet"), pl.col("cell")).alias("lineage"),
         pl.lit(recorded_at.astimezone(UTC), dtype=pl.Datetime("us", "UTC")).alias("recorded_at"),

@@ -91,7 +91,7 @@ def _class_of(text: str | None, names: Names) -> str:
         return "role"
     if is_period(text):
         return "period"
-    if names.header(text).indicator:
+    if names.header(text).indicator or names.dated(text):
         return "indicator"
     if is_unit(text):
         return "unit"
@@ -261,6 +261,7 @@ def _place_column(
     if not texts and content.is_empty():
         return
     header = "/".join(texts)
+    texts = [part for text in texts for part in (names.dated(text) or (text,))]
     role = next((found for text in texts if (found := role_of(text)) is not None), None)
     properties = _properties([text for text in texts if role_of(text) is None], names)
     if role == "value":
@@ -348,12 +349,15 @@ def _role_by_content(sample: Sequence[str], names: Names, roles: Mapping[str, Se
 def _prefer_codes(filled: Sequence[Sequence[str | None]], roles: dict[str, list[int]], ignored: dict[int, str]) -> None:
     """Keep one column of each role that stands once: the code before the name."""
     for role, columns in roles.items():
-        if role in ("place",) or len(columns) < 2:
+        if len(columns) < 2:
             continue
         headers = {
             column: fold_width("".join(text for row in filled if (text := row[column]))).casefold()
             for column in columns
         }
+        if role == "place":
+            roles[role] = sorted(columns, key=lambda column: not re.search(r"代码|code|id$", headers[column]))
+            continue
         best = min(columns, key=lambda column: ("名" in headers[column], columns.index(column)))
         for column in columns:
             if column != best:
@@ -404,7 +408,9 @@ def find_title(sheet: Sheet, table: Table, names: Names) -> dict[str, tuple[str,
             "",
             folded,
         )
+        bare = re.sub(r"^[\u4e00-\u9fff]{2,12}?(?:省|市|自治区|自治州|区|县)(?=[\u4e00-\u9fff]{3})", "", stripped)
         for candidate in (
+            bare,
             folded,
             stripped,
             stripped.lstrip("各省市地区全国县"),

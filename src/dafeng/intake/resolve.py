@@ -106,7 +106,7 @@ def resolve_cells(cells: pl.DataFrame, names: Names, ledger: Ledger, *, today: d
         pl.col("d_dataset").alias("dataset"),
         pl.col("d_scenario").fill_null("").alias("scenario"),
         pl.col("d_member").fill_null("").alias("member"),
-    )
+    ).drop("d_dataset", "d_scenario", "d_member", "d_period", "w_period", "period_start", "period_last")
 
 
 def _indicators(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFrame:
@@ -154,7 +154,7 @@ def _indicators(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFra
         detail=pl.col("close"),
         where=located("indicator"),
     )
-    return cells
+    return cells.drop("d_indicator", "w_indicator", "close")
 
 
 def _periods(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
@@ -271,7 +271,8 @@ def _extents_and_bases(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.
     cells = joined(cells, ["d_basis", "bases"], basis_of, schema)
     wrong = cells.filter(pl.col("basis_problem").is_not_null() & pl.col("indicator").is_not_null())
     ledger.add(pl.col("basis_problem"), wrong, value=pl.col("d_basis").fill_null(""), detail=pl.col("basis_detail"))
-    return cells
+    used = ["d_extent", "stated_extent", "header_extent", "own_extent", "d_basis", "header_basis", "bases"]
+    return cells.drop(*used, "basis_problem", "basis_detail")
 
 
 def _breakdown(cells: pl.DataFrame, name: str, names: Names, ledger: Ledger) -> pl.DataFrame:
@@ -295,7 +296,7 @@ def _breakdown(cells: pl.DataFrame, name: str, names: Names, ledger: Ledger) -> 
     cells = joined(cells, [column, "indicator"], look_up, schema)
     wrong = cells.filter(pl.col("problem").is_not_null())
     ledger.add(pl.col("problem"), wrong, value=column, detail=pl.col("problem_detail"))
-    return cells.drop("problem", "problem_detail")
+    return cells.drop("problem", "problem_detail", column, f"header_{name}")
 
 
 def _words(cells: pl.DataFrame, name: str, words: Mapping[str, str], ledger: Ledger) -> pl.DataFrame:
@@ -311,6 +312,7 @@ def _words(cells: pl.DataFrame, name: str, words: Mapping[str, str], ledger: Led
     )
     ledger.add(problem, cells.filter(pl.col(result) == "?"), value=column)
     defaults = {"kind": ObservationKind.REPORTED.value, "review": Review.APPROVED.value}
+    cells = cells.drop(column)
     return cells.with_columns(pl.col(result).fill_null(defaults[name])) if name in defaults else cells
 
 
@@ -329,7 +331,7 @@ def _published(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     schema = {"published_on": pl.Date(), "published_wrong": pl.Boolean()}
     cells = joined(cells, ["d_published_on", "period_last"], look_up, schema)
     ledger.add("intake.published.unknown", cells.filter(pl.col("published_wrong")), value="d_published_on")
-    return cells
+    return cells.drop("d_published_on", "published_wrong")
 
 
 def _is_day(period: Period) -> bool:

@@ -12,7 +12,7 @@ from dafeng.base.observation import KEY
 from dafeng.base.quantity import conversion_factor, dimension_of, fold_width
 from dafeng.catalog import Catalog
 from dafeng.catalog.schemas import IndicatorMeasure
-from dafeng.intake.headers import clean_unit
+from dafeng.intake.headers import clean_unit, per_head
 from dafeng.intake.numbers import read_numbers
 from dafeng.intake.problems import Ledger
 from dafeng.intake.resolve import joined
@@ -54,26 +54,28 @@ def read_values(cells: pl.DataFrame, catalog: Catalog, ledger: Ledger) -> pl.Dat
     ledger.add(pl.lit("intake.value.") + pl.col("number_problem"), unread)
     ledger.add("intake.value.estimate", cells.filter(pl.col("remark").str.contains("estimate")))
     ledger.add("intake.value.footnote-mark", cells.filter(pl.col("remark").str.contains("footnote")))
-    cells = _convert(cells, ledger)
+    cells = _convert(cells, catalog, ledger)
     return _reasons(_limits(cells, ledger), ledger)
 
 
-def _convert(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
+def _convert(cells: pl.DataFrame, catalog: Catalog, ledger: Ledger) -> pl.DataFrame:
     """Choose the unit of each cell (its own, its row's, its header's, the sheet's) and convert."""
     stated = pl.coalesce(
         pl.when(pl.col("cell_unit") != "").then(pl.col("cell_unit")), "d_unit", "header_unit", "d_sheet_unit"
     )
     cells = cells.with_columns(stated.alias("stated_unit"))
 
-    def look_up(unit: str | None, canonical: str | None, shown: str | None, scaled: bool) -> Sequence[Any]:
-        if canonical is None:
+    def look_up(unit: str | None, name: str | None, scaled: bool) -> Sequence[Any]:
+        if name is None:
             return [None, None, ""]
+        canonical, shown = catalog.indicators[name].unit, catalog.indicators[name].shown_unit
         if unit is None:
             return [1.0, None, ""] if canonical in _UNITLESS else [None, "intake.unit.missing", shown]
         cleaned = clean_unit(unit)
         try:
             if scaled and fold_width(cleaned).startswith(("万", "亿", "千", "百")) and cleaned != "千米":
                 return [None, "intake.unit.doubled-scale", unit]
+            cleaned = per_head(cleaned, catalog.indicators[name].zh, canonical)
             if dimension_of(cleaned) != dimension_of(canonical):
                 return [None, "intake.unit.wrong-dimension", shown]
             return [conversion_factor(cleaned, canonical), None, ""]
@@ -81,7 +83,7 @@ def _convert(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
             return [None, "intake.unit.unknown", fault.expected]
 
     schema = {"factor": pl.Float64(), "unit_problem": pl.String(), "unit_detail": pl.String()}
-    cells = joined(cells, ["stated_unit", "canonical", "shown_unit", "scaled"], look_up, schema)
+    cells = joined(cells, ["stated_unit", "indicator", "scaled"], look_up, schema)
     wrong = cells.filter(pl.col("unit_problem").is_not_null() & pl.col("number").is_not_null())
     ledger.add(
         pl.col("unit_problem"),
@@ -89,7 +91,8 @@ def _convert(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
         value=pl.when(pl.col("unit_problem") == "intake.unit.doubled-scale").then("text").otherwise("stated_unit"),
         detail=pl.col("unit_detail"),
     )
-    return cells.with_columns(_scaled("number").alias("value"))
+    used = ["d_unit", "header_unit", "d_sheet_unit", "shown_unit", "unit_problem", "unit_detail", "scaled"]
+    return cells.with_columns(_scaled("number").alias("value")).drop(used)
 
 
 def _scaled(name: str) -> pl.Expr:
@@ -109,7 +112,9 @@ def _limits(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
         percent = readings["unit"].is_in(["%"])
         number = readings["value"]
         if name == "coverage":
-            number = pl.Series(pl.select(pl.when(percent).then((number / 100).round_sig_figs(15)).otherwise(number)).to_series())
+            number = pl.Series(
+                pl.select(pl.when(percent).then((number / 100).round_sig_figs(15)).otherwise(number)).to_series()
+            )
         cells = cells.with_columns(number.alias(name), ((readings["unit"] != "") & ~percent).alias("_unit"))
         wrong = pl.col(column).is_not_null() & (pl.col(name).is_null() | pl.col("_unit"))
         if name == "coverage":

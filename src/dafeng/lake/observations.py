@@ -31,6 +31,7 @@ from dafeng.lake.snapshot import STORED, Snapshot
 __all__ = ["BATCHES_SCHEMA", "Compacted", "ObservationLake", "Published"]
 
 ATTEMPTS: Final = 100
+_SLICE: Final = 250_000
 _ORDER: Final = (
     "indicator",
     "place",
@@ -402,10 +403,13 @@ def _compare(frame: pl.DataFrame, contents: pl.Series, snapshot: Snapshot) -> tu
     """Return the rows that say something new, with what they supersede, their contents, and the number of the others."""
     if not frame.height or not snapshot.files:
         return frame.with_columns(supersedes=pl.lit(None, pl.String())), contents, 0
-    before = snapshot.predecessors(frame).select(
-        *KEY, pl.col("version").alias("before_version"), *(pl.col(name).alias(f"before_{name}") for name in _SAID)
+    before = pl.concat(  # slices bound the memory
+        snapshot.predecessors(part, ["version", *_SAID]).with_columns(pl.col("index") + number * _SLICE)
+        for number, part in enumerate(frame.iter_slices(_SLICE))
     )
-    joined = frame.join(before, on=KEY, how="left", maintain_order="left")
+    before = before.rename({name: f"before_{name}" for name in before.columns if name != "index"})
+    indexed = frame.with_row_index("index").cast({"index": pl.Int64()})
+    joined = indexed.join(before, on="index", how="left", maintain_order="left")
     same = pl.col("before_version").is_not_null() & pl.all_horizontal(
         pl.col(name).eq_missing(pl.col(f"before_{name}")) for name in _SAID
     )

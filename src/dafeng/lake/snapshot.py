@@ -218,28 +218,32 @@ class Snapshot:
 
         return self._run(expression, STORED).sort("recorded_at", "serial")
 
-    def predecessors(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def predecessors(self, frame: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
         """Return of each row's fact the version that counted when the row was recorded.
 
         Parameters
         ----------
         frame : DataFrame of `SCHEMA`
             At most one row of each key.
+        columns : sequence of str
+            Columns of `STORED` that are wanted.
 
         Returns
         -------
-        DataFrame of `STORED`
-            At most one row of each key.
+        DataFrame of ``index`` and `columns`
+            At most one row for each row of `frame`; ``index`` is its number.
         """
-        asked = frame.select(*KEY, asked_at="recorded_at")
+        asked = frame.select(*KEY, asked_at="recorded_at").with_row_index("index").cast({"index": pl.Int64()})
 
         def expression(table: Any) -> Any:
             recorded = table.inner_join(ibis.memtable(asked.to_arrow()), list(KEY))
-            return current_facts(
-                recorded.filter(recorded.recorded_at <= recorded.asked_at), include_withdrawn=True
-            ).select(*STORED)
+            recorded = recorded.filter(recorded.recorded_at <= recorded.asked_at)
+            recorded = recorded.select("index", *columns, order_at=recorded.recorded_at, order_serial=recorded.serial)
+            newest_first = ibis.window(group_by="index", order_by=[ibis.desc("order_at"), ibis.desc("order_serial")])
+            numbered = recorded.mutate(age=ibis.row_number().over(newest_first))
+            return numbered.filter(numbered.age == 0).select("index", *columns)
 
-        return self._run(expression, STORED)
+        return self._run(expression, {"index": pl.Int64(), **{name: STORED[name] for name in columns}})
 
     def lineage(self, ids: Iterable[str]) -> pl.DataFrame:
         """Return the lineage rows of `ids`, in order of id; unknown ids are left out."""

@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from dafeng.base.record import Record
+from dafeng.reports.figure_content import OutlookPanels, StatusBars
 
 __all__ = [
     "STATE_SHAPES",
@@ -31,21 +32,14 @@ __all__ = [
     "KeyFigure",
     "KeyFigures",
     "Note",
-    "OutlookBand",
-    "OutlookPanel",
-    "OutlookPanels",
     "PageBreak",
     "Paragraph",
     "RedHead",
     "Report",
     "Row",
     "Run",
-    "SeriesPoint",
     "SignatureBlock",
     "Slot",
-    "StatusBar",
-    "StatusBars",
-    "StatusCount",
     "Table",
     "Title",
 ]
@@ -115,6 +109,8 @@ class Heading(Record):
     """Heading with its number as official papers write it."""
     run_in: tuple[Run, ...] = ()
     """Sentences that follow on the same line; the heading then closes with a full stop."""
+    inputs: tuple[str, ...] = ()
+    """Targets and values that these sentences were made from; never printed."""
     anchor: str | None = Field(default=None, pattern=_ANCHOR)
     """Name to link to."""
 
@@ -288,107 +284,6 @@ class Table(Record):
     """Unit of the whole table, right above it."""
     size: float = 10.5
     """Type size in points."""
-
-
-class SeriesPoint(Record):
-    """A value of a year."""
-
-    year: int
-    """Calendar year."""
-    value: float
-    """In the unit of the panel."""
-
-
-class OutlookBand(Record):
-    """What is expected of a year, with its interval."""
-
-    year: int
-    """Calendar year."""
-    low: float
-    """Lower end."""
-    expected: float
-    """Middle."""
-    high: float
-    """Upper end."""
-
-
-class OutlookPanel(Record):
-    """One target: what was, what is required, what is expected."""
-
-    title: str
-    """Chinese title."""
-    title_en: str
-    """English title, for machines without a Chinese font."""
-    unit: str
-    """Unit as reports show it."""
-    unit_en: str
-    """Unit in ASCII."""
-    history: tuple[SeriesPoint, ...] = ()
-    """Values of whole years."""
-    bound: float
-    """Promised value."""
-    bound_max: float | None = None
-    """Upper end of a promised range."""
-    deadline: int | None = None
-    """Year by whose end it is promised."""
-    outlook: tuple[OutlookBand, ...] = ()
-    """Outlook, where the method gave one."""
-    state: str
-    """Status code."""
-    state_zh: str
-    """Status in Chinese."""
-    state_en: str
-    """Status in English."""
-
-    @property
-    def required(self) -> tuple[SeriesPoint, ...]:
-        """The straight way from the last value to the promise, empty where it is fulfilled or past."""
-        fulfilled = self.state in ("met", "met_early", "holds", "done")
-        if fulfilled or self.deadline is None or not self.history or self.history[-1].year >= self.deadline:
-            return ()
-        return (self.history[-1], SeriesPoint(year=self.deadline, value=self.bound))
-
-
-class OutlookPanels(Record):
-    """Small multiples of targets."""
-
-    kind: Literal["outlook"] = "outlook"
-    panels: tuple[OutlookPanel, ...]
-    """Panels in reading order."""
-    across: int = Field(default=3, ge=1, le=6)
-    """Panels in a row."""
-
-
-class StatusCount(Record):
-    """How many targets of a bar have a state."""
-
-    state: str
-    """Status code."""
-    zh: str
-    """Chinese name."""
-    en: str
-    """English name."""
-    count: int = Field(ge=0)
-    """Number of targets."""
-
-
-class StatusBar(Record):
-    """One bar: a chapter or a body."""
-
-    label: str
-    """Chinese label."""
-    label_en: str
-    """English label."""
-    counts: tuple[StatusCount, ...]
-    """Parts from left to right."""
-
-
-class StatusBars(Record):
-    """Stacked bars of states."""
-
-    kind: Literal["status"] = "status"
-    bars: tuple[StatusBar, ...]
-    """Bars from top to bottom."""
 
 
 class Figure(Record):

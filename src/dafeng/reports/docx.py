@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime, time
 from typing import Any, Final
@@ -44,6 +45,7 @@ from dafeng.reports.wording import signature_indents
 __all__ = ["render_docx"]
 
 _RELATIONSHIPS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KEEP: Final = "<w:keepNext/>"
 _PORTRAIT_WIDTH, _LANDSCAPE_WIDTH = 8845, 12756
 _UNUSED_PARTS: Final = ("thumbnail", "stylesWithEffects", "numbering", "customXml", "webSettings")
@@ -280,6 +282,7 @@ def _paragraph(style: str, content: str, properties: str = "") -> Any:
 def _text_run(text: str, *, role: str | None = None, extra: str = "") -> str:
     if not text:
         return ""
+    text = _FORBIDDEN.sub("", text)
     fonts = '<w:rFonts w:hint="eastAsia"/>' if role is None else fonts_of(role, hint=True)
     lines = '</w:t><w:br/><w:t xml:space="preserve">'.join(escape(line) for line in text.split("\n"))
     return f'<w:r><w:rPr>{fonts}{extra}</w:rPr><w:t xml:space="preserve">{lines}</w:t></w:r>'
@@ -354,10 +357,12 @@ def _red_head(block: RedHead) -> Iterator[Any]:
     yield _paragraph("Normal", "")
     yield _paragraph("Normal", "")
     if block.signatory:
-        stop = '<w:tabs><w:tab w:val="right" w:pos="8525"/></w:tabs><w:ind w:leftChars="100" w:left="320" w:firstLineChars="0" w:firstLine="0"/>'
+        stop = '<w:tabs><w:tab w:val="right" w:pos="8525"/></w:tabs>'
         name = _text_run(block.signatory, role="kai")
         yield _paragraph(
-            "DfAddressee", f"{_text_run(block.number)}<w:r><w:tab/></w:r>{_text_run('签发人：')}{name}", rule + stop
+            "DfAddressee",
+            f"{_text_run('　' + block.number)}<w:r><w:tab/></w:r>{_text_run('签发人：')}{name}",
+            rule + stop,
         )
     else:
         center = '<w:jc w:val="center"/>'

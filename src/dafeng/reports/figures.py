@@ -21,13 +21,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from dafeng.reports.document import (
-    STATE_SHAPES,
-    Figure,
-    OutlookPanel,
-    OutlookPanels,
-    StatusBars,
-)
+from dafeng.reports.document import STATE_SHAPES, Figure
+from dafeng.reports.figure_content import OutlookPanel, OutlookPanels, StatusBars
 from dafeng.reports.fonts import FontReport, figure_family
 from dafeng.reports.wording import text_width
 
@@ -84,7 +79,7 @@ def figure_size(figure: Figure) -> tuple[float, float]:
 
     Examples
     --------
-    >>> from dafeng.reports.document import StatusBars
+    >>> from dafeng.reports.figure_content import StatusBars
     >>> width, height = figure_size(Figure(id="bars", caption="", text="", content=StatusBars(bars=())))
     >>> round(width * 25.4), height > 0
     (156, True)

@@ -61,7 +61,7 @@ _ALWAYS: Final = ("met", "on_track", "at_risk", "off_track", "unproven", "no_dat
 _NUMERALS: Final = "一二三四五六七八九十"
 _WORDS: Final = {
     "met": "已完成", "met_early": "已提前完成", "holds": "符合限值要求", "done": "已完成", "on_track": "按时序推进",
-    "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "超出限值", "overdue": "已逾期",
+    "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "超出限值", "overdue": "已逾期", "depends_on_definition": "因口径不同结论不一，待明确",
 }  # fmt: skip
 
 
@@ -273,15 +273,25 @@ def _section_work(facts: OctoberFacts) -> list[Block]:
         position += 1
         numeral = _NUMERALS[position] if position < len(_NUMERALS) else str(position + 1)
         blocks.append(Heading(level=2, text=f"（{numeral}）{title}"))
-        sentences = []
-        inputs = []
-        for promise in facts.promises:
-            if promise.first.chapter == number and (sentence := _sentence(facts, promise.rows)):
-                sentences.append(sentence)
-                inputs.append(promise.first.target)
-        if sentences:
-            blocks.append(_text("".join(sentences), *inputs))
+        blocks += _work_of_chapter(facts, number)
         blocks.append(Slot(text="本章主要工作与措施"))
+    return blocks
+
+
+def _work_of_chapter(facts: OctoberFacts, chapter: str) -> list[Block]:
+    """Return a paragraph for each task with known values, its title running in."""
+    titles = {task.number: task.title for task in facts.plan.tasks}
+    sentences: dict[str, list[tuple[str, str]]] = {}
+    for promise in facts.promises:
+        if promise.first.chapter == chapter and (sentence := _sentence(facts, promise.rows)):
+            sentences.setdefault(promise.first.clause, []).append((sentence, promise.first.target))
+    blocks: list[Block] = []
+    for number, (clause, found) in enumerate(sentences.items(), start=1):
+        text, inputs = "".join(sentence for sentence, _ in found), tuple(target for _, target in found)
+        if clause in titles:
+            blocks.append(Heading(level=3, text=f"{number}. {titles[clause]}", run_in=(Run(text=text),), inputs=inputs))
+        else:
+            blocks.append(_text(text, *inputs))
     return blocks
 
 
@@ -302,11 +312,11 @@ def _sentence(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> str:
     clauses = []
     if use is not None:
         against = [_against_promise(facts, item) for item in judged]
-        value = f"{facts.period_end(use, row)}，{_subject(facts, row, use.place)}{facts.amount(use, row)}"
+        value = f"{facts.period_end(use, row)}，{_subject(facts, row, use.place)}{facts.verb_and_amount(use, row)}"
         clauses.append("，".join([value, *filter(None, against)]))
     if part is not None and part != use:
-        subject = "为" if use is not None else f"，{_subject(facts, row, part.place)}"
-        clauses.append(f"{facts.period_end(part, row)}{subject}{facts.amount(part, row)}")
+        subject = "" if use is not None else f"，{_subject(facts, row, part.place)}"
+        clauses.append(f"{facts.period_end(part, row)}{subject}{facts.verb_and_amount(part, row)}")
     estimates = [estimate for item in judged if (estimate := facts.estimate(item))]
     clauses += [f"全年{estimates[0]}{facts.unit_of(row)}"] if estimates else []
     words = [_state_words(item) for item in judged]
@@ -317,7 +327,7 @@ def _sentence(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> str:
 
 def _subject(facts: OctoberFacts, row: TargetAssessment, place: str) -> str:
     where = "" if place == facts.assessment.place else facts.catalog.place_name(place)
-    return f"{where}{row.label.removeprefix('每年')}为"
+    return f"{where}{row.label.removeprefix('每年')}"
 
 
 def _target_year(row: TargetAssessment) -> str:
@@ -372,7 +382,7 @@ def _problem(facts: OctoberFacts, row: TargetAssessment) -> tuple[str, str]:
     value = (
         ""
         if use is None or row.measure is Measure.MILESTONE
-        else f"{facts.period_end(use, row)}为{facts.amount(use, row)}，"
+        else f"{facts.period_end(use, row)}{facts.verb_and_amount(use, row)}，"
     )
     asked = f"方案要求{row.phrase}"
     gap = f"，{distance}" if distance.startswith("差") else f"，{_WORDS[row.status.value]}"
@@ -400,7 +410,7 @@ def _section_next(facts: OctoberFacts) -> list[Block]:
 def _step(facts: OctoberFacts, row: TargetAssessment) -> str:
     distance, verdict = facts.distance(row), facts.verdict(row)
     short = distance.startswith("差")
-    passed = row.deadline is not None and row.deadline < facts.year
+    passed = row.status.value in ("missed", "overdue")
     if row.measure is Measure.EACH_YEAR:
         when, what = "", f"逐年达到方案要求（{row.year}年{distance}）" if short else "逐年达到方案要求"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,10 +16,10 @@ from dafeng.assessment.summary import count_targets, status_of_target
 from dafeng.base.observation import ObservationKind
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, dimension_of, same_dimension
-from dafeng.base.target import Comparator, Measure, Target
+from dafeng.base.target import Change, Comparator, Measure, Target
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import IndicatorMeasure, Plan
-from dafeng.plans import BodyUse
+from dafeng.plans import BodyUse, number_text
 from dafeng.reports.wording import number_zh, shown_digits
 
 __all__ = [
@@ -70,8 +71,8 @@ def amount_text(amount: Amount) -> str:
     """
     unit = amount.shown_unit.removesuffix("/年")
     if unit and dimension_of(unit) == dimension_of("percent"):
-        return number_zh(abs(convert(amount.shown_value, unit, "percent"))) + "个百分点"
-    return shown_number(abs(amount.shown_value), unit) + unit
+        return number_zh(abs(convert(amount.shown_value, unit, "percent")), apart_from=0.0) + "个百分点"
+    return shown_number(abs(amount.shown_value), unit, apart_from=0.0) + unit
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,18 @@ class OctoberFacts:
         """Return number and unit of a value; a milestone's evidence as a word."""
         if row.measure is Measure.MILESTONE:
             return "已有佐证" if use.value >= 1 else "尚无佐证"
-        return self.number(use, row) + use.shown_unit
+        return self.number(use, row) + ("" if use.shown_unit in ("比", "比值") else use.shown_unit)
+
+    def verb_and_amount(self, use: ValueUse, row: TargetAssessment) -> str:
+        """Return how a sentence goes on after the name of the quantity: 为 and the value, or the change from its base."""
+        target = self._targets.get(row.target)
+        if target is None or target.change is None or target.base is None:
+            return f"为{self.amount(use, row)}"
+        states = {"before_works": "改造前", "existing": "现状"}
+        base = f"{target.base.year}年" if target.base.year is not None else states[(target.base.state or "existing")]
+        rises = (target.change is Change.INCREASE) == (use.shown_value >= 0)
+        size = use.model_copy(update={"shown_value": abs(use.shown_value)})
+        return f"比{base}{'提高' if rises else '下降'}{self.amount(size, row)}"
 
     def period_end(self, use: ValueUse, row: TargetAssessment) -> str:
         """Return the period as a sentence begins with it: a stock stands at the end, a flow runs through.
@@ -286,9 +298,9 @@ class OctoberFacts:
             Comparator.LESS_THAN: "<",
             Comparator.ABOUT: "约",
         }
-        value = shown_number(row.value, row.unit or "")
+        value = number_text(row.value)
         text = (
-            f"{value}–{shown_number(row.value_max, row.unit or '')}"
+            f"{value}–{number_text(row.value_max)}"
             if row.value_max is not None
             else signs.get(row.comparator, "") + value
         )
@@ -306,13 +318,11 @@ class OctoberFacts:
         if verdict.gap.value > 0:
             return f"差{amount_text(verdict.gap)}"
         bound = row.canonical_value
-        amounts = dimension_of(verdict.gap.unit) not in (dimension_of("percent"), dimension_of("percentage_point"))
-        if (
-            amounts
-            and bound
-            and row.comparator in (Comparator.AT_LEAST, Comparator.MORE_THAN, Comparator.EQUAL)
-            and use.value >= bound > 0
-        ):
+        if row.measure is Measure.LIMIT or row.canonical_value_max is not None or not bound:
+            return "达到要求"
+        share = dimension_of(verdict.gap.unit) in (dimension_of("percent"), dimension_of("percentage_point"))
+        upwards = row.comparator in (Comparator.AT_LEAST, Comparator.MORE_THAN, Comparator.EQUAL)
+        if not share and upwards and use.value >= bound > 0:
             return f"完成{number_zh(100 * use.value / bound, 1)}%"
         return "达到要求" if verdict.gap.value == 0 else f"优于要求{amount_text(verdict.gap)}"
 
@@ -357,6 +367,10 @@ class OctoberFacts:
                 for other in use.others
             )
         return "；".join(f"{self.dataset_name(other.dataset)}：{number_zh(other.value)}" for other in use.others)
+
+    def disagrees(self, use: ValueUse) -> bool:
+        """Return whether another dataset gives another value than the one used."""
+        return any(not math.isclose(other.value, use.value, rel_tol=1e-9) for other in use.others)
 
     def kind_note(self, use: ValueUse) -> str:
         """Return the Chinese name of a value's kind where it is no plain report."""

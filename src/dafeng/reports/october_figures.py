@@ -8,8 +8,8 @@ from dafeng.assessment.records import TargetAssessment
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, same_dimension
 from dafeng.base.target import Measure
-from dafeng.reports.document import (
-    Figure,
+from dafeng.reports.document import Figure
+from dafeng.reports.figure_content import (
     OutlookBand,
     OutlookPanel,
     OutlookPanels,

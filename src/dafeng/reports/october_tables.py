@@ -176,12 +176,12 @@ def _basis(
     else:
         parts.append(facts.dataset_name(use.dataset))
         parts.append(facts.catalog.term("extent", use.extent.value))
-        parts += filter(None, (facts.kind_note(use), use.basis))
+        parts += filter(None, (facts.kind_note(use), use.basis and facts.catalog.term("basis", use.basis)))
     if last is None and any_value is not None:
         parts.append(f"最近值{any_value.period_title}{facts.amount(any_value, promise.first)}")
     if part is not None and not part.period.endswith("..09"):
         parts.append(f"进度值为{part.period_title}")
-    if use is not None and use.others:
+    if use is not None and facts.disagrees(use):
         parts.append("各来源不一，见附件4")
     if promise.first.pending_grade:
         parts.append("口径待核")

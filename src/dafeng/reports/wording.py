@@ -117,8 +117,8 @@ def difference_zh(value: float, unit: str, shown: str) -> str:
     ('5.2个百分点', '2.00万平方米')
     """
     if dimension_of(unit) == dimension_of("percent"):
-        return number_zh(abs(value) * conversion_factor(unit, "percent")) + "个百分点"
-    return amount_zh(abs(value), unit, shown)
+        return number_zh(abs(value) * conversion_factor(unit, "percent"), apart_from=0.0) + "个百分点"
+    return amount_zh(abs(value), unit, shown, apart_from=0.0)
 
 
 def signature_indents(signer: str, day: date | None) -> tuple[str, float, float]:

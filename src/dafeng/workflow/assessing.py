@@ -10,6 +10,7 @@ from dafeng.assessment import Assessment, assess_plan
 from dafeng.base.errors import UsageError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import observation_frame
+from dafeng.base.place import PlaceKind
 from dafeng.catalog.schemas import Plan
 from dafeng.workflow.setting import Setting
 
@@ -49,7 +50,7 @@ def facts_for(
     setting : Setting
     plan : Plan
     place : str
-        Place id; its children are read too, as references.
+        Place id; the divisions and zones below it are read too, as references.
     as_of : date
         Day of judgement: nothing that was published later counts.
     known_at : date or None
@@ -66,7 +67,9 @@ def facts_for(
             )
         ]
     indicators = sorted({target.indicator for target in plan.targets})
-    places = [place, *(child.id for child in setting.catalog.places.children(place, day=as_of))]
+    places = [place]
+    for kind in PlaceKind:
+        places += [child.id for child in setting.catalog.places.children(place, day=as_of, kind=kind)]
     snapshot = lake.snapshot()
     frame = snapshot.read(as_of=known_at, published_by=as_of, indicators=indicators, places=places)
     if known_at is None:

@@ -154,6 +154,13 @@ def test_everything_that_rests_on_a_fictitious_value_says_so() -> None:
     assert row.references[0].why.startswith("【演示】")
 
 
+def test_a_value_that_covers_only_a_part_says_so() -> None:
+    row = only_row(judge(RAIL_2025, facts([{"period": 2025, "value": 400, "coverage": 0.6}], indicator="rail")))
+    assert row.latest is not None
+    assert row.latest.coverage == 0.6
+    assert "覆盖率60%" in row.reason
+
+
 def test_the_first_year_of_the_plan_period_is_assumed_aloud_where_none_is_named() -> None:
     target = {"indicator": "pipes", "value": 1000, "unit": "公里", "measure": "each_year"}
     assessment = judge(target, observation_frame())
@@ -190,6 +197,11 @@ def test_the_total_beside_a_part_and_another_basis_are_references_with_their_rea
         "口径为综合漏损率，不是目标的口径，仅供参考",
         "范围为urban，目标范围为全域，仅供参考",
     }
+
+
+def test_a_value_that_decides_is_not_a_reference_as_well() -> None:
+    row = only_row(judge(RAIL_2025, facts([{"period": 2025, "value": 360}], indicator="rail")))
+    assert (row.status, row.references) == (Status.MET, ())
 
 
 def test_the_outlook_stays_beside_a_target_met_early() -> None:

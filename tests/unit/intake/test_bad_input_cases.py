@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
-from intake_builders import RECORDED_AT, small_catalog, workbook
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Severity
 from dafeng.base.observation import check_observations
 from dafeng.catalog import Catalog
 from dafeng.intake import Limits, import_table
+from intake_builders import RECORDED_AT, small_catalog, workbook
 
 CASES: list[dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[2] / "cases" / "bad_input.yaml").read_text(encoding="utf-8")

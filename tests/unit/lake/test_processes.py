@@ -75,7 +75,7 @@ def test_a_publisher_killed_at_random_instants_leaves_the_batch_whole_or_absent(
 
 @pytest.mark.soak
 def test_many_publishers_killed_at_random_instants_leave_batches_whole_or_absent(tmp_path: Path) -> None:
-    assert kill_at_random_instants(tmp_path, 400, 3000) == {True, False}
+    assert kill_at_random_instants(tmp_path, 200, 3000) == {True, False}
 
 
 @pytest.mark.parametrize("queue", [True, False], ids=["with locks", "without locks"])

@@ -18,7 +18,8 @@ from dafeng.assessment.records import (
     Verdict,
 )
 from dafeng.base.lineage import LINEAGE_SCHEMA
-from dafeng.catalog import Catalog, Plan, read_entries
+from dafeng.catalog.catalog import Catalog, read_entries
+from dafeng.catalog.schemas import Plan
 from dafeng.plans import BodyRole, BodyUse
 from dafeng.reports import FontReport, OctoberRequest, Report, find_fonts, october_report
 
@@ -58,6 +59,8 @@ peak: {boundary: whole_field, by: 2030, clause: 一, at: [1, 9]}
 chapters:
   - {number: 二, title: 绿色城市, at: [10, 12]}
   - {number: 三, title: 绿色<建筑>&水, at: [50, 52]}
+tasks:
+  - {number: 二（一）, title: 空间格局, at: [13, 14]}
 targets:
   - {id: rail-2025, clause: 二（一）, at: [13, 20], label: 轨道里程, indicator: rail, comparator: ">=", value: 350, unit: 公里,
      by: 2025, measure: level}
@@ -74,7 +77,9 @@ HOUSING = BodyUse(id="city-housing", name="某市住房和城乡建设局", as_w
 WATER = BodyUse(id="city-water", name="某市水务局", as_written="市水务局", role=BodyRole.MEMBER)
 
 
-def value(indicator_unit: str, number: float, shown: float, unit: str, period: str = "2024", **facts: object) -> ValueUse:
+def value(
+    indicator_unit: str, number: float, shown: float, unit: str, period: str = "2024", **facts: object
+) -> ValueUse:
     """Return a value of the city."""
     title = {"2024": "2024年", "2023": "2023年", "2025-01..09": "2025年1–9月"}[period]
     settings = {
@@ -167,7 +172,16 @@ def assessment(plan: Plan) -> Assessment:
 @pytest.fixture(scope="session")
 def lineage() -> pl.DataFrame:
     """Return the lineage of the one cell that every value points at."""
-    row = {"id": "cell-1", "kind": "cell", "document": "d" * 64, "file": "年鉴.xlsx", "sheet": "表3", "cell": "B7", "text": "352.68", "detail": "{}"}
+    row = {
+        "id": "cell-1",
+        "kind": "cell",
+        "document": "d" * 64,
+        "file": "年鉴.xlsx",
+        "sheet": "表3",
+        "cell": "B7",
+        "text": "352.68",
+        "detail": "{}",
+    }
     return pl.DataFrame([row], schema=LINEAGE_SCHEMA)
 
 

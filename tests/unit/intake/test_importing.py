@@ -1,0 +1,167 @@
+"""Layouts, adapters, lineage and limits of imports."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+import xlwt
+
+from dafeng.base.errors import InputError, UnknownNameError
+from dafeng.catalog import Catalog
+from dafeng.intake import Limits, import_table, read_sheets
+from intake_builders import RECORDED_AT, small_catalog
+
+ADAPTER = """
+adapters:
+  - id: known
+    title: {zh: 已知的表, en: known}
+    dataset: known-data
+    source: K
+    published_months_after: 10
+    match: {columns: [code, year, green]}
+    place: {columns: [code, name]}
+    period: year
+    values:
+      green: {indicator: green_space_rate, unit: percent}
+      people: {indicator: resident_population, unit: 万人, zero_is_blank: true}
+      area: {indicator: new_green_building_area, unit: 公顷}
+    dimensions:
+      building_class: {column: class, codes: {R: residential, T: all}}
+    ignore: {remark: 备注}
+    quarantine:
+      - {where: {year: 2020}, columns: [green], reason: 错行, evidence: 与邻年不连, checked_on: 2026-11-20}
+    checked_on: 2026-11-20
+"""
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    return small_catalog(tmp_path_factory.mktemp("catalog"), ADAPTER)
+
+
+def test_an_adapter_is_found_by_its_columns_and_states_the_rest(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "known.csv"
+    path.write_text(
+        "code,name,year,class,green,people,area,remark,extra\n"
+        "370200,青岛,2019,T,40,0,1,x,y\n370200,青岛,2020,T,41,1000,2,x,y\n370200,青岛,2021,R,,,3,x,y\n370200,青岛,2021,Z,,,3,x,y\n",
+        encoding="utf-8",
+    )
+    result = import_table(path, catalog, recorded_at=RECORDED_AT)
+    assert result.adapters == {"": "known"}
+    facts = {
+        (row["indicator"], row["period"], row["building_class"]): row["value"] or row["missing_reason"]
+        for row in result.observations.iter_rows(named=True)
+    }
+    assert facts[("resident_population", "2019", "all")] == "not_reported"
+    assert facts[("resident_population", "2020", "all")] == 10_000_000
+    assert ("green_space_rate", "2020", "all") not in facts
+    assert facts[("new_green_building_area", "2021", "residential")] == 30_000
+    assert {str(day) for day in result.observations.filter(pl.col("period") == "2019")["published_on"]} == {
+        "2020-10-01"
+    }
+    names = {finding.name for finding in result.findings}
+    assert names == {
+        "intake.column.unnamed",
+        "intake.quarantine",
+        "intake.value.zero-as-blank",
+        "intake.breakdown.unknown",
+        "intake.breakdown.not-allowed",
+    }
+
+
+def test_an_adapter_asked_for_must_exist_and_fit(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text("地区,年份,绿地率（%）\n青岛,2024,40\n", encoding="utf-8")
+    with pytest.raises(UnknownNameError, match="known"):
+        import_table(path, catalog, recorded_at=RECORDED_AT, adapter="knwon")
+    with pytest.raises(InputError, match="lacks columns"):
+        import_table(path, catalog, recorded_at=RECORDED_AT, adapter="known")
+
+
+def test_lineage_names_file_sheet_cell_and_text(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("地区,年份,绿地率\n青岛,2024,约40％\n", encoding="utf-8")
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="d")
+    row = result.lineage.row(0, named=True)
+    assert (row["file"], row["cell"], row["text"], row["kind"]) == ("table.csv", "C2", "约40％", "cell")
+    assert row["document"] == result.document
+    assert row["id"] == result.observations["lineage"][0]
+    assert json.loads(row["detail"]) == {"header": "绿地率", "unit": "%"}
+
+
+def test_options_override_and_are_written_to_every_row(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("指标,数值,单位,来源\n绿地率,40,%,甲\n", encoding="utf-8")
+    result = import_table(
+        path,
+        catalog,
+        recorded_at=RECORDED_AT,
+        dataset="乙",
+        place="青岛",
+        period="2024年",
+        kind="demonstration",
+        extent="市区",
+    )
+    row = result.observations.row(0, named=True)
+    assert (row["dataset"], row["place"], row["period"], row["kind"], row["extent"]) == (
+        "乙",
+        "qingdao",
+        "2024",
+        "demonstration",
+        "city_district",
+    )
+
+
+def test_findings_of_one_kind_are_listed_up_to_the_limit_and_then_counted(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(
+        "地区,年份,绿地率（%）\n" + "".join(f"青岛,{year},x{year}\n" for year in range(1990, 2020)), encoding="utf-8"
+    )
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="d", limits=Limits(listed=5))
+    assert len(result.findings) == 6
+    assert result.findings[-1].evidence["more"] == 25
+    assert result.fates.filter(pl.col("fate") == "refused").height == 30
+
+
+def test_old_xls_workbooks_are_read_with_a_word_on_formats(catalog: Catalog, tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("表1")
+    for row, texts in enumerate([["地区", "年份", "绿地率（%）"], ["青岛", 2023, 40.5], ["济南", 2023, "—"]]):
+        for column, text in enumerate(texts):
+            sheet.write(row, column, text)
+    sheet.write_merge(3, 4, 0, 0, "长春")
+    for row, (year, value) in enumerate([(2023, 38), (2024, 39)], start=3):
+        sheet.write(row, 1, year)
+        sheet.write(row, 2, value)
+    path = tmp_path / "old.xls"
+    book.save(str(path))
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="d")
+    found = {(row[0], row[1]): row[2] for row in result.observations.select("place", "period", "value").iter_rows()}
+    assert found[("qingdao", "2023")] == 40.5
+    assert found[("jinan", "2023")] is None
+    assert found[("changchun", "2023")] == 38
+    assert "intake.file.old-format" in {finding.name for finding in result.findings}
+
+
+def test_only_the_sheet_asked_for_is_read(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("地区,年份,绿地率（%）\n青岛,2024,40\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no sheet"):
+        import_table(path, catalog, recorded_at=RECORDED_AT, sheet="表9")
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_sheets(tmp_path / "nowhere.csv")
+
+
+def test_rows_of_different_length_are_kept_whole(tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text('标题\n地区,年份\n\n"a ""b"", c",1,2,3\n', encoding="utf-8")
+    assert read_sheets(path)[0].frame.rows() == [
+        ("标题", None, None, None),
+        ("地区", "年份", None, None),
+        (None, None, None, None),
+        ('a "b", c', "1", "2", "3"),
+    ]
