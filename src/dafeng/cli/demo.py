@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dafeng.cli.output import Json, Quiet, emit, note, progress, show_table
+from dafeng.cli.output import Json, Quiet, emit, near, note, progress, show_table
 from dafeng.lake import Workspace
 from dafeng.reports import find_fonts
 from dafeng.workflow.demonstration import DEMO_DAY, run_demo
@@ -29,7 +29,7 @@ def demo(
     fonts = find_fonts(os.environ)
     with progress(quiet=quiet or as_json) as listener:
         done = run_demo(folder, fonts=fonts, listener=listener)
-    paths = [str(report.folder / name) for report in done.reports if report.folder for name in report.files]
+    paths = [near(report.folder / name) for report in done.reports if report.folder for name in report.files]
     if as_json:
         imports = [outcome.model_dump(mode="json") for outcome in done.imports]
         emit(

@@ -31,6 +31,7 @@ __all__ = [
     "as_day",
     "clock",
     "emit",
+    "near",
     "note",
     "progress",
     "show_error",
@@ -132,6 +133,12 @@ def show_findings(findings: Sequence[Finding], *, quiet: bool = False, most: int
         _messages.print(text, highlight=False)
     if len(ordered) > most:
         _messages.print(f"… 另有 {len(ordered) - most} 条，用 --json 查看 / and {len(ordered) - most} more, see --json")
+
+
+def near(path: Path) -> str:
+    """Return a path as seen from the current folder where it lies below it, else as it is."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def stop_on(findings: Iterable[Finding], fail_on: Severity | None) -> None:

@@ -19,6 +19,7 @@ from dafeng.cli.output import (
     WorkspaceOption,
     as_day,
     emit,
+    near,
     note,
     progress,
     show_findings,
@@ -115,7 +116,7 @@ def build(
     else:
         show_findings(built.findings, quiet=quiet)
         for path in paths:
-            typer.echo(f"report: {path}")
+            typer.echo(f"report: {near(path)}")
         if built.folder is not None:
             note(f"已冻结 / frozen：{built.folder}", quiet=quiet)
     stop_on(built.findings, fail_on)

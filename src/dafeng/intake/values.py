@@ -219,7 +219,9 @@ def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
 
 
 def check_duplicates(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
-    """Return cells without repeated keys: equal ones are kept once, ones that disagree are refused, each naming all cells.
+    """Return cells without repeated keys.
+
+    Of equal ones one is kept, one without findings where there is such; ones that disagree are all refused, naming each other.
 
     Parameters
     ----------
@@ -231,7 +233,8 @@ def check_duplicates(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:
     if repeated.is_empty():
         return cells
     place = pl.when(pl.col("sheet") == "").then("cell").otherwise(pl.format("{}!{}", "sheet", "cell"))
-    repeated = repeated.with_columns(place.alias("at")).sort("sheet", "row", "col")
+    doubted = pl.col("id").is_in(ledger.hits["id"].unique().implode())
+    repeated = repeated.with_columns(place.alias("at"), doubted.alias("doubted")).sort("doubted", "sheet", "row", "col")
     span = pl.col("value").max() - pl.col("value").min()
     rest = ("low", "high", "coverage", "missing_reason", "published_on", "review")
     groups = repeated.group_by(keys, maintain_order=True).agg(

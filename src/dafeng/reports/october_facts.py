@@ -224,11 +224,17 @@ class OctoberFacts:
 
     def estimate(self, row: TargetAssessment) -> str:
         """Return what the whole report year is expected to bring, marked 预计, empty where nothing is said."""
-        outlook = self.verdict(row).outlook
-        if outlook is None or outlook.expected is None or outlook.year != self.year or row.canonical_unit is None:
+        outlook = row.year_outlook
+        if (
+            outlook is None
+            or outlook.expected is None
+            or outlook.year != self.year
+            or row.measure in (Measure.CHANGE, Measure.MILESTONE)
+            or (row.year is not None and row.year != self.year)
+        ):
             return ""
         shown = self.unit_of(row)
-        value = convert(outlook.expected, row.canonical_unit, shown) if shown else outlook.expected
+        value = convert(outlook.expected, self.catalog.indicators[row.indicator].unit, shown)
         return f"预计{shown_number(value, shown)}"
 
     def unit_of(self, row: TargetAssessment) -> str:

@@ -151,7 +151,8 @@ def assessment(plan: Plan) -> Assessment:
             decided_by=value("m**2", 85e4, 85, "万平方米"),
             gap=Amount(value=35e4, unit="m**2", shown_value=35, shown_unit="万平方米"),
             outlook=OutlookUse(year=2025, expected=101e4, low=99e4, high=103e4, level=0.8, probability=0.0, method="robust-drift"),
-        ), part_year=value("m**2", 99.5e4, 99.5, "万平方米", "2025-01..09"), bodies=(HOUSING, WATER), pending_grade=True),
+        ), year_outlook=OutlookUse(year=2025, expected=101e4, low=99e4, high=103e4, level=0.8, method="robust-drift"),
+           part_year=value("m**2", 99.5e4, 99.5, "万平方米", "2025-01..09"), bodies=(HOUSING, WATER), pending_grade=True),
         judged(plan, "reuse-2025", Status.MISSED, Verdict(
             reading="", status=Status.MISSED, reason="2024年值54.996%，未达到要求", decided_by=value("percent", 54.996, 54.996, "%"),
             gap=Amount(value=0.004, unit="percent", shown_value=0.004, shown_unit="%"),
