@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import polars as pl
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
+from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA
 from dafeng.catalog import Catalog
 from dafeng.intake.adapters import adapter_table, find_adapter, quarantine, with_codes
@@ -38,8 +39,6 @@ FATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "findings": pl.String(),
 }
 """Columns of the table of fates; a row without values has the fate set_aside and its reason as finding."""
-
-Listener = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def import_table(
     extent: str | None = None,
     sheet: str | None = None,
     limits: Limits | None = None,
-    listener: Listener | None = None,
+    listener: Listener = silent,
 ) -> Imported:
     """Read a table of observations, long or as a yearbook prints it.
 
@@ -118,7 +117,7 @@ def import_table(
     sheet : str, optional
         Only this worksheet.
     limits : Limits, optional
-    listener : callable, optional
+    listener : Listener
         Told what is being done.
 
     Returns
@@ -134,7 +133,6 @@ def import_table(
     """
     path = Path(path)
     limits = limits or Limits()
-    tell = listener or (lambda message: None)
     if recorded_at.tzinfo is None:
         raise InputError(
             f"recorded_at {recorded_at} has no time zone",
@@ -142,7 +140,7 @@ def import_table(
             expected="an instant with time zone",
             next_step="give it in UTC",
         )
-    tell(f"读取 {path.name}")
+    listener(f"读取 {path.name}", 0, None)
     sheets = _chosen(read_sheets(path, limits=limits), sheet, path.name)
     names = Names(catalog)
     ledger = Ledger(path.name, limits.listed)
@@ -160,7 +158,7 @@ def import_table(
     lost: list[pl.DataFrame] = []
     gathered: list[pl.DataFrame] = []
     for one in sheets:
-        tell(f"识别表头 {one.name}".rstrip())
+        listener(f"识别表头 {one.name}".rstrip(), 0, None)
         findings += one.findings
         known = find_adapter(catalog, one, file=path.name, wanted=adapter)
         table = adapter_table(known, one, file=path.name) if known else detect_table(one, names, file=path.name)
@@ -195,11 +193,11 @@ def import_table(
             quarantine(cells, catalog.adapters[used[part.sheet.name]], part.sheet, part.table, ledger)
     gathered.clear()
     parts.clear()
-    tell(f"核对 {cells.height} 格")
+    listener(f"核对 {cells.height} 格", 0, cells.height)
     index = cells.select("id", "sheet", "row", "col", "cell")
     good = _checked(cells, names, ledger, recorded_at)
     del cells
-    tell("汇总结果")
+    listener("汇总结果", 0, None)
     return _result(path, index, good, aside, ledger, findings, recorded_at, used)
 
 

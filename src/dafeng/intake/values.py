@@ -198,13 +198,18 @@ def _shown(bound: float | None) -> str:
 
 
 def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
-    """Look for decimal fractions under a percent unit; they are pointed at, never scaled."""
+    """Look for decimal fractions under a percent unit; they are never scaled.
+
+    A lone fraction that, times 100, would be of the size of the others of its column is refused; else it is pointed at.
+    A cell with a unit of its own says what it means.
+    """
     stated = cells.filter((pl.col("cell_unit") == "") & (pl.col("canonical") == "percent"))
     by = ["sheet", "indicator"]
     judged = stated.with_columns(
         pl.col("value").max().over(by).alias("largest"),
         pl.col("value").min().over(by).alias("smallest"),
         pl.col("value").median().over(by).alias("median"),
+        pl.col("value").filter(pl.col("value") > 1).min().over(by).alias("least"),
     )
     small = pl.col("value").is_between(0, 1, closed="right")
     all_small = (pl.col("largest") <= 1) & (pl.col("largest") > 0) & (pl.col("smallest") >= 0)
@@ -215,7 +220,10 @@ def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
         where="header_cell",
     )
     lone = judged.filter(small & ~all_small & (pl.col("median") >= 10))
-    ledger.add("intake.share.fraction-among-percent", lone, detail=pl.col("median").round(2).cast(pl.String()))
+    fits = (100 * pl.col("value")).is_between(pl.col("least") / 2, pl.col("largest") * 1.5).fill_null(False)
+    middle = pl.col("median").round(2).cast(pl.String())
+    ledger.add("intake.share.fraction-among-percent", lone.filter(fits), detail=middle)
+    ledger.add("intake.share.small-among-percent", lone.filter(~fits), detail=middle)
 
 
 def check_duplicates(cells: pl.DataFrame, ledger: Ledger) -> pl.DataFrame:

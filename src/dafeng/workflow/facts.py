@@ -128,7 +128,7 @@ def import_file(
         path,
         setting.catalog,
         recorded_at=recorded_at,
-        listener=lambda text: listener(text, 0, None),
+        listener=listener,
         **options.model_dump(),
     )
     outcome = ImportOutcome(

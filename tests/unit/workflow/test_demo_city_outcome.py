@@ -50,7 +50,7 @@ def test_the_import_finds_the_deliberate_faults_and_no_other(imported: dict[str,
     assert found == {
         ("returns_departments.csv", "intake.value.estimate", "warning"),
         ("yearbook_construction.xlsx", "intake.value.unusual", "warning"),
-        ("yearbook_construction.xlsx", "intake.share.fraction-among-percent", "warning"),
+        ("yearbook_construction.xlsx", "intake.share.fraction-among-percent", "error"),
         ("returns_departments.csv", "intake.row.disagree", "error"),
         ("ledger_divisions.csv", "intake.place.unknown", "error"),
         ("ledger_divisions.csv", "intake.place.renamed", "info"),
@@ -58,9 +58,9 @@ def test_the_import_finds_the_deliberate_faults_and_no_other(imported: dict[str,
     }
 
 
-def test_only_the_doubled_figure_and_the_unknown_place_are_refused(imported: dict[str, Imported]) -> None:
+def test_only_the_doubled_figure_the_fraction_and_the_unknown_place_are_refused(imported: dict[str, Imported]) -> None:
     refused = {file: one.counts["refused"] for file, one in imported.items() if one.counts["refused"]}
-    assert refused == {"returns_departments.csv": 2, "ledger_divisions.csv": 1}
+    assert refused == {"returns_departments.csv": 2, "ledger_divisions.csv": 1, "yearbook_construction.xlsx": 1}
 
 
 def test_the_dash_becomes_the_one_stated_gap(facts: pl.DataFrame) -> None:
