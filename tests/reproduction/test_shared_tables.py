@@ -13,7 +13,7 @@ from intake_builders import RECORDED_AT
 
 TABLES = {
     # path: (adapter, value cells, refused)
-    "china_mohurd_city/city_panel_2003_2024.csv": ("mohurd-city-panel", 4129 * 9, 1701),
+    "china_mohurd_city/city_panel_2003_2024.csv": ("mohurd-city-panel", 4129 * 9, 1701 + 13),
     "china_mohurd_city/city_2024_road_density.csv": ("mohurd-2024-road-density", 39 * 5, 0),
     "china_mohurd_city/province_2024_heating_gas.csv": ("mohurd-2024-heating-gas", 32 * 3, 0),
     "china_population/province_population_2000_2019.csv": ("province-population", 640, 1),
@@ -41,7 +41,16 @@ def test_a_shared_table_is_known_and_every_cell_has_a_fate(name: str, imported: 
     assert result.observations.height == cells - refused
     assert check_observations(result.observations) == []
     refusing = Counter(finding.name for finding in result.findings if finding.severity == "error")
-    assert set(refusing) <= {"intake.quarantine"}
+    assert set(refusing) <= {"intake.quarantine", "intake.share.fraction-among-percent"}
+
+
+def test_fractions_among_the_percentages_of_the_city_panel_are_refused_by_cell(imported: dict[str, Imported]) -> None:
+    """Lhasa's green space is given as 0.2604 beside 24.53 of the year after; small cities without a plant are only pointed at."""
+    findings = imported["china_mohurd_city/city_panel_2003_2024.csv"].findings
+    refused = {finding.where.cell for finding in findings if finding.name == "intake.share.fraction-among-percent"}
+    assert {f"{column}{row}" for column in "LM" for row in (3702, 3703, 3704)} <= refused
+    assert len(refused) == 13
+    assert sum(finding.name == "intake.share.small-among-percent" for finding in findings) == 11
 
 
 def test_no_value_of_2023_of_the_city_panel_is_taken(imported: dict[str, Imported]) -> None:

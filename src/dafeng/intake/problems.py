@@ -86,7 +86,7 @@ KINDS: Final[dict[str, Kind]] = {
     "intake.value.zero-as-blank": _warn("这张表以 0 表示未报，按缺失记入", "空白", "确为 0 的另行更正"),
     "intake.value.and-reason": Kind("既有数值 {value} 又写了缺失原因", "二者只有其一", "删去其一"),
     "intake.share.looks-like-fraction": _warn("单位是 %，而这一列的值都在 0 与 1 之间（如 {value}）：可能是小数形式，未作换算", "百分数，如 65", "若是小数形式，乘以 100 后重新导入；确为百分之零点几则不必处理"),
-    "intake.share.fraction-among-percent": Kind("{value} 夹在百分数之间（同列中位数 {detail}），乘以 100 才与同列相称：应是小数形式，不予采用也不作换算", "百分数，如 65", "改为百分数；确为百分之零点几的，在单位列写明 % 后重新导入"),
+    "intake.share.fraction-among-percent": Kind("{value} 夹在百分数之间（中位数 {detail}），乘以 100 才与其他各值相称：应是小数形式，不予采用也不作换算", "百分数，如 65", "改为百分数；确为百分之零点几的，在单位列写明 % 后重新导入"),
     "intake.share.small-among-percent": _warn("{value} 远小于同列的百分数（中位数 {detail}）", "与同列相称的百分数", "核对这一格；确实无误则不必处理"),
     "intake.missing-reason.unknown": Kind("缺失原因「{value}」不认识", "未报、不适用、没有数据、不公开、低于精度、已撤回", "改为其中之一"),
     "intake.published.unknown": Kind("发布日期「{value}」读不懂", "如 2024-09-30", "改为年-月-日"),

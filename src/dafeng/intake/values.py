@@ -200,7 +200,8 @@ def _shown(bound: float | None) -> str:
 def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
     """Look for decimal fractions under a percent unit; they are never scaled.
 
-    A lone fraction that, times 100, would be of the size of the others of its column is refused; else it is pointed at.
+    A lone fraction that, times 100, comes within half of the place's value before or after it (of the column's median, where
+    the place has no other) is refused; else it is pointed at.
     A cell with a unit of its own says what it means.
     """
     stated = cells.filter((pl.col("cell_unit") == "") & (pl.col("canonical") == "percent"))
@@ -209,7 +210,6 @@ def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
         pl.col("value").max().over(by).alias("largest"),
         pl.col("value").min().over(by).alias("smallest"),
         pl.col("value").median().over(by).alias("median"),
-        pl.col("value").filter(pl.col("value") > 1).min().over(by).alias("least"),
     )
     small = pl.col("value").is_between(0, 1, closed="right")
     all_small = (pl.col("largest") <= 1) & (pl.col("largest") > 0) & (pl.col("smallest") >= 0)
@@ -219,8 +219,18 @@ def _check_fractions(cells: pl.DataFrame, ledger: Ledger) -> None:
         value=pl.col("largest").cast(pl.String()),
         where="header_cell",
     )
-    lone = judged.filter(small & ~all_small & (pl.col("median") >= 10))
-    fits = (100 * pl.col("value")).is_between(pl.col("least") / 2, pl.col("largest") * 1.5).fill_null(False)
+    place = [*by, "place"]
+    percents = pl.when(pl.col("value") > 1).then(pl.col("value"))
+    near = judged.sort("period").with_columns(
+        percents.forward_fill().over(place).alias("before"), percents.backward_fill().over(place).alias("after")
+    )
+    lone = near.filter(small & ~all_small & (pl.col("median") >= 10)).with_columns(
+        pl.when(pl.col("before").is_null() & pl.col("after").is_null()).then("median").otherwise("after").alias("after")
+    )
+    hundredfold = 100 * pl.col("value")
+    fits = pl.any_horizontal(
+        hundredfold.is_between(0.5 * pl.col(name), 1.5 * pl.col(name)).fill_null(False) for name in ("before", "after")
+    )
     middle = pl.col("median").round(2).cast(pl.String())
     ledger.add("intake.share.fraction-among-percent", lone.filter(fits), detail=middle)
     ledger.add("intake.share.small-among-percent", lone.filter(~fits), detail=middle)
