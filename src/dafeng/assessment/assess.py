@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -34,6 +34,8 @@ from dafeng.catalog.schemas import Indicator, IndicatorMeasure, Plan
 from dafeng.plans import resolve_bodies, target_phrase
 
 __all__ = ["assess_plan"]
+
+_DEMONSTRATION: Final = "【演示】"
 
 
 @dataclass(frozen=True)
@@ -238,20 +240,15 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
         shown_unit=case.shown_unit,
     )
     chapter = plan.chapter_of(target.clause)
-    speaking = next((read.series for read in case.reads if read.series.points), case.reads[0].series)
-    part = next((read.series.part_year for read in case.reads if read.series.part_year is not None), None)
+    first = _speaking(case.reads)
     rows: list[TargetAssessment] = []
     for year in _years(case, as_of):
-        verdicts = tuple(_marked(_verdict(case, read, catalog, as_of, year)) for read in case.reads)
+        verdicts = tuple(
+            _with_values(_marked(_verdict(case, read, catalog, as_of, year)), case, read.series, as_of, year)
+            for read in case.reads
+        )
         status, reason = _combined(verdicts, catalog)
-        reason += _assumed_start(case)
-        point = speaking.latest if year is None else speaking.at(year)
-        latest = None if point is None else point.use
-        part_year = part
-        if year is not None:
-            inside = [use for period, use in speaking.parts if period.year == year and point is None]
-            part_year = inside[-1] if inside else None
-        used = [latest, part_year, *(verdict.decided_by for verdict in verdicts)]
+        used = [use for one in verdicts for use in (one.latest, one.part_year, one.decided_by)]
         rows.append(
             TargetAssessment(
                 plan=plan.id,
@@ -274,13 +271,13 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
                 deadline=target.by if year is None else year,
                 measure=target.measure,
                 status=status,
-                reason=reason,
+                reason=reason + _assumed_start(case) + _assumed_basis(case),
                 verdicts=verdicts,
-                latest=latest,
-                part_year=part_year,
-                year_outlook=outlook_of_year(speaking, case.indicator, as_of.year),
+                latest=verdicts[first].latest,
+                part_year=verdicts[first].part_year,
+                year_outlook=verdicts[first].year_outlook,
                 references=references,
-                history=tuple((one.use.period, one.value) for one in speaking.points),
+                history=tuple((one.use.period, one.value) for one in case.reads[first].series.points),
                 bodies=bodies,
                 soft=target.soft,
                 pending_grade=case.indicator.pending,
@@ -291,12 +288,35 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
     return rows, [*findings, *_disagreements(case, rows)]
 
 
+def _speaking(reads: Sequence[_Read]) -> int:
+    """Return the position of the reading whose values stand for the target: the first with a year's, else with a part year's."""
+    whole = [bool(read.series.points) for read in reads]
+    known = whole if any(whole) else [read.series.part_year is not None for read in reads]
+    return known.index(True) if any(known) else 0
+
+
+def _with_values(verdict: Verdict, case: _Case, series: Series, as_of: date, year: int | None) -> Verdict:
+    """Return a verdict with the latest values of its own reading, and the outlook of the running year where that means something."""
+    point, part = series.latest, series.part_year
+    if year is not None:
+        point = series.at(year)
+        inside = [use for period, use in series.parts if period.year == year and point is None]
+        part = inside[-1] if inside else None
+    awaited = year in (None, as_of.year) and case.target.measure not in (Measure.CHANGE, Measure.MILESTONE)
+    values = {
+        "latest": None if point is None else point.use,
+        "part_year": part,
+        "year_outlook": outlook_of_year(series, case.indicator, as_of.year) if awaited else None,
+    }
+    return verdict.model_copy(update=values)
+
+
 def _marked(verdict: Verdict) -> Verdict:
     """Return a verdict whose reason says where it rests on a fictitious value, or on a part of what should be counted."""
     use = verdict.decided_by
     if use is None:
         return verdict
-    mark = "【演示】" if use.kind is ObservationKind.DEMONSTRATION else ""
+    mark = _DEMONSTRATION if use.kind is ObservationKind.DEMONSTRATION else ""
     partial = "" if use.coverage is None or use.coverage >= 1 else f"；覆盖率{use.coverage:.0%}，只代表已统计的部分"
     return verdict.model_copy(update={"reason": f"{mark}{verdict.reason}{partial}"})
 
@@ -309,6 +329,13 @@ def _assumed_start(case: _Case) -> str:
     if not (yearly or summed) or first is None or any(read.start is not None for read in case.reads):
         return ""
     return f"；方案未写起始年，自方案期首年{first}年{'逐年判定' if yearly else '累计'}"
+
+
+def _assumed_basis(case: _Case) -> str:
+    """Return by which basis a target was judged whose plan is silent on it, where values are known on that one only."""
+    if case.target.readings or len(case.reads) != 1 or not case.reads[0].name:
+        return ""
+    return f"；方案未写口径，只有按{case.reads[0].name}的数值"
 
 
 def _years(case: _Case, as_of: date) -> list[int | None]:
@@ -359,13 +386,14 @@ def _combined(verdicts: Sequence[Verdict], catalog: Catalog) -> tuple[Status, st
     if len(statuses) == 1:
         named = verdicts[0].reading and len(verdicts) > 1
         return verdicts[0].status, f"各口径结论一致：{verdicts[0].reason}" if named else verdicts[0].reason
+    mark = _DEMONSTRATION if all(verdict.reason.startswith(_DEMONSTRATION) for verdict in verdicts) else ""
     said = "；".join(
-        f"按{verdict.reading}为{catalog.term('status', verdict.status.value)}（{verdict.reason}）"
+        f"按{verdict.reading}为{catalog.term('status', verdict.status.value)}（{verdict.reason.removeprefix(mark)}）"
         for verdict in verdicts
     )
     if statuses == {Status.MET, Status.MET_EARLY}:
-        return Status.MET, f"各口径均已达到：{said}"
-    return Status.DEPENDS_ON_DEFINITION, f"取决于口径：{said}"
+        return Status.MET, f"{mark}各口径均已达到：{said}"
+    return Status.DEPENDS_ON_DEFINITION, f"{mark}取决于口径：{said}"
 
 
 def _disagreements(case: _Case, rows: Sequence[TargetAssessment]) -> list[Finding]:

@@ -147,7 +147,8 @@ def _lower_bound(
             use = _sum(uses, start, question)
             facts = {"decided_by": use, "gap": bound.difference(bound.shortfall(total))}
             if bound.upwards:
-                early = question.by is not None and (year < question.by or part.part_year)
+                undecided = question.by is not None and series.at(question.by) is None
+                early = undecided and (year != question.by or part.part_year)
                 return question.verdict(
                     Status.MET_EARLY if early else Status.MET,
                     f"{use.period_title}至少{bound.say(total)}，已达到要求（{bound.text}）",

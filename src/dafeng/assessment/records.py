@@ -207,6 +207,12 @@ class Verdict(Record):
     """Change a year so far, of the dataset that gave the latest value."""
     outlook: OutlookUse | None = None
     """Outlook at the deadline, while it has not passed."""
+    latest: ValueUse | None = None
+    """Latest full-year value under this reading; of a yearly target that of its year."""
+    part_year: ValueUse | None = None
+    """Latest part-year value after it under this reading; never the year."""
+    year_outlook: OutlookUse | None = None
+    """What the running year as a whole may bring under this reading; an estimate that decides nothing."""
 
 
 class Reference(Record):
@@ -266,9 +272,9 @@ class TargetAssessment(Record):
     verdicts: tuple[Verdict, ...]
     """One a reading."""
     latest: ValueUse | None
-    """Latest full-year value of the target's own extent."""
+    """Latest full-year value of the target's own extent, of the first reading that has one."""
     part_year: ValueUse | None
-    """Latest part-year value after it; never the year."""
+    """Latest part-year value after it, of the same reading; never the year."""
     year_outlook: OutlookUse | None = None
     """What the running year as a whole may bring, in the indicator's canonical unit; an estimate that decides nothing."""
     references: tuple[Reference, ...]

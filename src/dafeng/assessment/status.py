@@ -16,6 +16,7 @@ from dafeng.assessment.records import Amount, OutlookUse, Status, ValueUse, Verd
 from dafeng.assessment.series_choice import Point, Series
 from dafeng.base.errors import NotEnoughDataError
 from dafeng.base.period import Period, PeriodKind
+from dafeng.base.target import Direction
 from dafeng.catalog.schemas import Indicator, IndicatorMeasure
 from dafeng.methods.series import fit_drift, required_pace, theil_sen
 
@@ -159,7 +160,7 @@ def _judge_ahead(series: Series, question: Question, latest: Point, by: int) -> 
     if outlook.probability is not None:
         chance = outlook.probability
         status = _by_thresholds(chance, OFF_TRACK_BELOW, ON_TRACK_FROM)
-        reason = f"{start}；按{outlook.points}个年度值推算，{by}年达到的概率约{chance:.0%}"
+        reason = f"{start}；按{outlook.points}个年度值推算，{by}年达到的概率{_chance_text(chance)}"
     elif isinstance(so_far, Amount) and isinstance(needed, Amount):
         share = _share_of_pace(needed.value, so_far.value, bound, within=within)
         status = _by_thresholds(share, PACE_AT_RISK_FROM, 1.0)
@@ -176,6 +177,13 @@ def _judge_ahead(series: Series, question: Question, latest: Point, by: int) -> 
     return question.verdict(
         status, reason, decided_by=latest.use, gap=bound.difference(bound.shortfall(latest.value)), **facts
     )
+
+
+def _chance_text(chance: float) -> str:
+    """Return a probability in words; a forecast is never certain."""
+    if chance > 0.99:
+        return "超过99%"
+    return "不足1%" if chance < 0.01 else f"约{chance:.0%}"
 
 
 def _signed(amount: Amount) -> str:
@@ -235,8 +243,8 @@ def _ahead(series: Series, question: Question, by: int) -> dict[str, object]:
 def outlook_of_year(series: Series, indicator: Indicator, year: int) -> OutlookUse | None:
     """Return what a year that has no value yet may bring, None where it has one or nothing is known.
 
-    The trend of the dataset that gave the latest value is carried on; an amount that can only grow within the year is at
-    least what a part of the year has brought.
+    The trend of the dataset that gave the latest value is carried on; an amount that grows within the year, and a stock that
+    is to grow, is at least what a part of the year has brought.
     """
     line = [point for point in series.own_line() if point.year < year]
     if not line or series.at(year) is not None:
@@ -251,6 +259,8 @@ def outlook_of_year(series: Series, indicator: Indicator, year: int) -> OutlookU
         return OutlookUse(year=year, points=len(line), refused=f"年度值只有{len(line)}个，不足以推算")
     interval = forecast.interval(year, INTERVAL_LEVEL)
     part = lower_bound_part(series, indicator, year)
+    if indicator.measure is IndicatorMeasure.STOCK and indicator.direction is Direction.UP:
+        part = next((use for period, use in reversed(series.parts) if period.year == year), None)
     low, expected, high = (
         number if part is None else max(number, part.value)
         for number in (interval.low, interval.expected, interval.high)

@@ -6,16 +6,19 @@ Command modules are loaded by name when they are called, so that one command nev
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
 from dafeng import __version__
-from dafeng.base.errors import DafengError, ExitCode
+from dafeng.base.errors import DafengError, ExitCode, InputError, UsageError
 from dafeng.cli.output import note, show_error
 
 __all__ = ["COMMANDS", "command", "main"]
@@ -26,6 +29,8 @@ COMMANDS: Final[dict[str, str]] = {
     "plan": "方案：列表、查看、与上级比较 / plans",
     "data": "数据：导入、导出、查看 / data",
     "assess": "各目标现状与前景 / where every target stands",
+    "carbon": "碳核算：核算、因子、解释、重述 / carbon accounts",
+    "peak": "是否达峰 / whether a series has peaked",
     "report": "责任分工表与年度报告 / responsibility list and yearly report",
     "catalog": "目录：检查、指标、地方 / catalog",
     "doctor": "检查安装与工作区 / check the installation",
@@ -69,6 +74,12 @@ def _root(
         raise typer.Exit
 
 
+class _DefectError(DafengError):
+    """A defect of dafeng itself."""
+
+    exit_code = ExitCode.DEFECT
+
+
 def command() -> Any:
     """Return the whole command line as a click command."""
     return typer.main.get_command(_app)
@@ -77,37 +88,84 @@ def command() -> Any:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with an exit code of the table in `dafeng.base.errors`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese is no reason to fail
     sys.exit(int(_run(words)))
 
 
 def _run(words: list[str]) -> int:
-    as_json = "--json" in words
     try:
         result = command().main(args=words, prog_name="dafeng", standalone_mode=False)
-        return int(result) if isinstance(result, int) else int(ExitCode.DONE)
-    except DafengError as error:
-        show_error(error, as_json=as_json)
-        return int(error.exit_code)
-    except typer.Abort:
-        note("已中断 / interrupted")
-        return int(ExitCode.INTERRUPTED)
-    except KeyboardInterrupt:
-        note("已中断 / interrupted")
-        return int(ExitCode.INTERRUPTED)
+        sys.stdout.flush()
+        code = int(result) if isinstance(result, int) else int(ExitCode.DONE)
+    except (typer.Abort, KeyboardInterrupt):
+        code = int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nobody reads any more
-        return int(ExitCode.DONE)
+        return _close_output()
+    except SystemExit as leaving:
+        if isinstance(leaving.__context__, BrokenPipeError):  # how the libraries leave then
+            return _close_output()
+        raise
     except Exception as error:
-        if hasattr(error, "exit_code") and hasattr(error, "show"):
+        return _failed(error, words)
+    if code == ExitCode.INTERRUPTED:
+        note("已中断 / interrupted")
+    return code
+
+
+def _failed(error: Exception, words: list[str]) -> int:
+    """Show what went wrong, in four parts, and return the exit code."""
+    if os.environ.get("DAFENG_DEBUG") and not isinstance(error, DafengError):
+        traceback.print_exception(error)
+    as_json = "--json" in words
+    code: int
+    if isinstance(error, DafengError):
+        problem, code = error, int(error.exit_code)
+    elif hasattr(error, "exit_code") and hasattr(error, "show"):  # the parser's own: it shows how the command is used
+        code = int(ExitCode.USAGE)
+        if not as_json:
             error.show()
-            return int(ExitCode.USAGE)
-        if os.environ.get("DAFENG_DEBUG"):
-            raise
-        problem = DafengError(
+            return code
+        context = getattr(error, "ctx", None)
+        problem = UsageError(
+            error.format_message() if hasattr(error, "format_message") else str(error),
+            doing="read the command line",
+            next_step=f"{'dafeng' if context is None else context.command_path} --help",
+        )
+    elif isinstance(error, OSError):
+        problem, code = _of_system(error, words), int(ExitCode.BAD_INPUT)
+    else:
+        code = int(ExitCode.DEFECT)
+        problem = _DefectError(
             f"{type(error).__name__}: {error}",
             doing=f"dafeng {' '.join(words)}",
             expected="dafeng 自身的缺陷 / a defect of dafeng itself",
             next_step="设 DAFENG_DEBUG=1 重跑并附上输出报告问题 / run again with DAFENG_DEBUG=1 and report what it prints",
         )
+    try:
         show_error(problem, as_json=as_json)
-        return int(ExitCode.DEFECT)
+        sys.stdout.flush()
+    except OSError:  # standard output itself cannot be written
+        _close_output()
+        show_error(problem, as_json=False)
+    return code
+
+
+def _of_system(error: OSError, words: list[str]) -> InputError:
+    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return InputError(
+        "：".join([*names[-1:], error.strerror or str(error)]),
+        doing=f"dafeng {' '.join(words)}",
+        expected="文件和文件夹存在、可读写，磁盘有空间 / files and folders that can be read and written, and room for them",
+        next_step="按上述原因处理后重新运行 / mend the cause and run again",
+    )
+
+
+def _close_output() -> int:
+    """Turn standard output away: nobody reads it any more, or it cannot be written."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    return int(ExitCode.DONE)

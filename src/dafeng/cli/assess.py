@@ -6,22 +6,24 @@ from typing import Annotated
 
 import typer
 
-from dafeng.assessment import ValueUse
+from dafeng.assessment import Status, ValueUse
 from dafeng.cli.output import (
     AsOf,
     FailOn,
     Json,
+    KnownAt,
     Quiet,
     WorkspaceOption,
     as_day,
     emit,
+    known_day,
     note,
     show_findings,
     show_table,
     stop_on,
 )
 from dafeng.cli.places import setting
-from dafeng.workflow.assessing import assess
+from dafeng.workflow.assessing import assess, chosen_plan
 
 __all__ = ["app", "value_text"]
 
@@ -33,12 +35,9 @@ def assess_command(
     plan: Annotated[str | None, typer.Argument(help="方案编号或地方，默认工作区的方案 / plan id or place")] = None,
     place: Annotated[str | None, typer.Option(help="按方案目标看另一地方 / judge another place by the plan")] = None,
     as_of: AsOf = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option("--known-at", help="按此日已入库的数据，默认同判断日；all 为全部 / facts recorded by this day"),
-    ] = None,
+    known_at: KnownAt = None,
     body: Annotated[str | None, typer.Option(help="只看此责任单位 / only this body")] = None,
-    status: Annotated[list[str] | None, typer.Option(help="只看这些状态（代码） / only these statuses")] = None,
+    status: Annotated[list[Status] | None, typer.Option(help="只看这些状态（代码） / only these statuses")] = None,
     workspace: WorkspaceOption = None,
     fail_on: FailOn = None,
     as_json: Json = False,
@@ -47,13 +46,12 @@ def assess_command(
     """逐目标判断：现状、差距、所需速度与已有速度、到期前景 / judge every target."""
     here = setting(workspace)
     day = as_day(as_of)
-    known = None if known_at == "all" else day if known_at is None else as_day(known_at)
-    result = assess(here, plan, place=place, as_of=day, known_at=known)
+    wanted = None if body is None else here.catalog.body(body, chosen_plan(here, plan).place).id
+    result = assess(here, plan, place=place, as_of=day, known_at=known_day(known_at, day))
     rows = [
         row
         for row in result.rows
-        if (not status or row.status.value in status)
-        and (body is None or any(body in (use.id, use.name, use.as_written) for use in row.bodies))
+        if (not status or row.status in status) and (wanted is None or any(use.id == wanted for use in row.bodies))
     ]
     if as_json:
         data = result.model_dump(mode="json", exclude={"rows"})

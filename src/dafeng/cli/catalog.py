@@ -13,7 +13,7 @@ from dafeng.base.place import PlaceLevel
 from dafeng.base.record import Record
 from dafeng.catalog.schemas import Adapter, Body, Indicator, Plan, Source, Term
 from dafeng.cli.output import FailOn, Json, Quiet, WorkspaceOption, emit, note, show_findings, show_table, stop_on
-from dafeng.cli.places import find, setting
+from dafeng.cli.places import find, said_setting
 from dafeng.workflow.setting import check_content
 
 __all__ = ["app"]
@@ -31,7 +31,10 @@ _SHAPES: Final[dict[str, type[Record]]] = {
 
 @app.command()
 def check(
-    folder: Annotated[list[Path] | None, typer.Argument(help="叠加检查的目录文件夹 / further catalog folders")] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, file_okay=False, help="叠加检查的目录文件夹 / further catalog folders"),
+    ] = None,
     workspace: WorkspaceOption = None,
     fail_on: FailOn = Severity.ERROR,
     as_json: Json = False,
@@ -62,9 +65,10 @@ def indicators(
     search: Annotated[str, typer.Argument(help="名称或编号的一部分 / part of a name")] = "",
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """列出指标 / list indicators."""
-    catalog = setting(workspace).catalog
+    catalog = said_setting(workspace, quiet=quiet).catalog
     found = [
         indicator
         for indicator in catalog.indicators.values()
@@ -86,9 +90,10 @@ def places(
     level: Annotated[PlaceLevel | None, typer.Option(help="层级 / level")] = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """列出地方 / list places."""
-    catalog = setting(workspace).catalog
+    catalog = said_setting(workspace, quiet=quiet).catalog
     found = [
         place
         for place in catalog.places
@@ -113,8 +118,15 @@ def places(
 
 
 @app.command()
-def schema(name: Annotated[str, typer.Argument(help=f"{' | '.join(_SHAPES)}")]) -> None:
+def schema(
+    name: Annotated[str, typer.Argument(help=f"{' | '.join(_SHAPES)}")],
+    as_json: Json = False,
+) -> None:
     """输出条目的 JSON Schema，供编辑器校验 / print the JSON Schema of an entry, for editors."""
     if name not in _SHAPES:
         raise typer.BadParameter(f"{name}: {' | '.join(_SHAPES)}")
-    typer.echo(json.dumps(_SHAPES[name].model_json_schema(), ensure_ascii=False, indent=2))
+    shape = _SHAPES[name].model_json_schema()
+    if as_json:
+        emit("catalog.schema/1", {"name": name, "json_schema": shape})
+    else:
+        typer.echo(json.dumps(shape, ensure_ascii=False, indent=2))

@@ -42,7 +42,7 @@ app = typer.Typer(no_args_is_help=True, help="数据：导入、导出、查看 
 Indicators = Annotated[list[str] | None, typer.Option("--indicator", "-i", help="指标编号，可重复 / indicator id")]
 Places = Annotated[list[str] | None, typer.Option("--place", "-p", help="地方，可重复 / place")]
 Layout = Literal["long", "wide"]
-KnownAt = Annotated[str | None, typer.Option("--as-of", help="按此日所知 / as known on this day")]
+AsKnownOn = Annotated[str | None, typer.Option("--as-of", help="按此日所知 / as known on this day")]
 
 
 @app.command("import")
@@ -73,7 +73,7 @@ def import_data(
         adapter=adapter,
         dataset=dataset,
         kind=kind,
-        published_on=None if published_on is None else as_day(published_on),
+        published_on=None if published_on is None else as_day(published_on, option="--published-on"),
         place=None if place is None else here.catalog.places.resolve(place).id,
         period=period,
         unit=unit,
@@ -112,7 +112,10 @@ def import_data(
             numbers=[1, 2, 3, 4, 5, 6],
         )
         if any(outcome.already for outcome in rows):
-            note("同一批数据此前已入库，未重复计入 / a batch was known already and counts once", quiet=quiet)
+            note(
+                "同一文件此前已入库，未重复计入；其后的更正与撤回仍然有效 / known already: counts once, later corrections still hold",
+                quiet=quiet,
+            )
     stop_on(findings, fail_on)
 
 
@@ -122,10 +125,11 @@ def export(
     indicator: Indicators = None,
     place: Places = None,
     layout: Annotated[Layout, typer.Option(help="long 长表 | wide 年鉴式宽表 / layout")] = "long",
-    as_of: KnownAt = None,
+    as_of: AsKnownOn = None,
     force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 / overwrite")] = False,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """导出数据，可原样再导入 / export figures in a form that imports back."""
     here = open_setting(need(workspace))
@@ -135,19 +139,20 @@ def export(
     if as_json:
         emit("data.export/1", {"file": str(out), "rows": written})
     else:
-        note(f"{written} 行 → {out}")
+        note(f"{written} 行 → {out}", quiet=quiet)
 
 
 @app.command()
 def show(
     indicator: Indicators = None,
     place: Places = None,
-    as_of: KnownAt = None,
+    as_of: AsKnownOn = None,
     source: Annotated[bool, typer.Option("--source", help="显示来源单元格 / show source cells")] = False,
     versions: Annotated[bool, typer.Option("--versions", help="显示全部版本 / show every version")] = False,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
-    most: Annotated[int, typer.Option(help="最多显示行数 / rows at most")] = 200,
+    quiet: Quiet = False,
+    most: Annotated[int, typer.Option(min=0, help="最多显示行数 / rows at most")] = 200,
 ) -> None:
     """查看数据 / show figures."""
     here = open_setting(need(workspace))
@@ -171,12 +176,14 @@ def show(
         "recorded_at",
     ]
     columns += ["file", "sheet", "cell", "text"] if source else []
-    columns += ["review", "version"] if versions else []
-    kept = [column for column in columns if column in frame.columns]
-    shown = frame.sort("indicator", "place", "period").select(kept).head(most)
+    columns += ["review", "version", "supersedes"] if versions else []
+    filled = frame.sort("indicator", "place", "period", "recorded_at").select(columns).head(most)
+    optional = {"basis", "missing_reason", "sheet", "supersedes"}
+    kept = [name for name in columns if name not in optional or filled[name].fill_null("").ne("").any()]
+    shown = filled.select(kept).with_columns(pl.col("recorded_at").dt.to_string("%Y-%m-%d %H:%M"))
     show_table("数据 / data", kept, shown.iter_rows(), numbers=[kept.index("value")])
     if frame.height > most:
-        note(f"共 {frame.height} 行，显示前 {most} 行 / {frame.height} rows, first {most} shown")
+        note(f"共 {frame.height} 行，显示前 {most} 行 / {frame.height} rows, first {most} shown", quiet=quiet)
 
 
 @app.command()
@@ -185,13 +192,14 @@ def withdraw(
     reason: Annotated[str, typer.Option(help="撤回理由 / why")],
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """撤回数据：此后不再采用，历史仍可查 / withdraw figures; history stays."""
     count = withdraw_facts(open_setting(need(workspace)), versions, reason=reason, recorded_at=clock())
     if as_json:
         emit("data.withdraw/1", {"withdrawn": count})
     else:
-        note(f"已撤回 {count} 条 / withdrawn")
+        note(f"已撤回 {count} 条 / withdrawn", quiet=quiet)
 
 
 def _ids(here: Setting, places: list[str] | None) -> list[str] | None:

@@ -13,7 +13,7 @@ import typer
 from dafeng import __version__
 from dafeng.base.errors import DafengError
 from dafeng.base.finding import Finding, Severity
-from dafeng.cli.output import FailOn, Json, WorkspaceOption, emit, show_findings, show_table, stop_on
+from dafeng.cli.output import FailOn, Json, Quiet, WorkspaceOption, emit, show_findings, show_table, stop_on
 from dafeng.cli.places import find
 from dafeng.lake import ObservationLake
 from dafeng.reports import find_fonts
@@ -36,7 +36,12 @@ _OPTIONAL: Final = {"soffice": "LibreOffice：核对版式、读旧式文档 / c
 
 
 @app.command()
-def doctor(workspace: WorkspaceOption = None, fail_on: FailOn = Severity.ERROR, as_json: Json = False) -> None:
+def doctor(
+    workspace: WorkspaceOption = None,
+    fail_on: FailOn = Severity.ERROR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """检查安装、字体、目录与工作区 / check installation, fonts, catalog and workspace."""
     findings: list[Finding] = []
     facts: dict[str, str] = {"dafeng": __version__, "Python": platform.python_version()}
@@ -88,5 +93,5 @@ def doctor(workspace: WorkspaceOption = None, fail_on: FailOn = Severity.ERROR, 
         emit("doctor/1", {"facts": facts, "findings": [finding.model_dump(mode="json") for finding in findings]})
     else:
         show_table("dafeng doctor", ["项目", "情况"], facts.items())
-        show_findings(findings)
+        show_findings(findings, quiet=quiet)
     stop_on(findings, fail_on)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dafeng.cli.output import Json, emit, note
+from dafeng.cli.output import Json, Quiet, emit, note
 from dafeng.lake import Workspace
 from dafeng.workflow.setting import open_setting
 
@@ -23,16 +23,17 @@ def init(
     place: Annotated[str | None, typer.Option(help="地方（编号、代码或名称） / place")] = None,
     plan: Annotated[str | None, typer.Option(help="默认方案 / default plan")] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """新建工作区：目录、文档、数据、运行记录 / make a workspace."""
     catalog = open_setting(None).catalog
     home = None if place is None else catalog.places.resolve(place)
     chosen = None if plan is None else catalog.plan(plan).id
     workspace = Workspace.create(
-        folder, title=title or folder.name, place=None if home is None else home.id, plan=chosen
+        folder, title=title or folder.resolve().name, place=None if home is None else home.id, plan=chosen
     )
     if as_json:
         emit("init/1", {"workspace": str(workspace.root), "place": home and home.id, "plan": chosen})
         return
-    note(f"工作区已建立 / workspace made：{workspace.root}")
-    note("下一步 / next：dafeng data import 文件 …；dafeng assess；dafeng report build")
+    note(f"工作区已建立 / workspace made：{workspace.root}", quiet=quiet)
+    note("下一步 / next：dafeng data import 文件 …；dafeng assess；dafeng report build", quiet=quiet)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -25,12 +27,14 @@ __all__ = [
     "AsOf",
     "FailOn",
     "Json",
+    "KnownAt",
     "Out",
     "Quiet",
     "WorkspaceOption",
     "as_day",
     "clock",
     "emit",
+    "known_day",
     "near",
     "note",
     "progress",
@@ -51,6 +55,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="只输出结果 / re
 AsOf = Annotated[
     str | None, typer.Option("--as-of", help="判断日，默认今天 / day of judgement YYYY-MM-DD, today by default")
 ]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", help="按此日已入库的数据，默认同判断日；all 为全部 / facts recorded by this day"),
+]
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="输出文件夹或文件 / folder or file to write")]
 FailOn = Annotated[
     Severity | None,
@@ -70,37 +78,57 @@ def clock() -> datetime:
     SOURCE_DATE_EPOCH, where set, is taken instead, so that a run can be repeated byte for byte.
     """
     epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(epoch), UTC) if epoch else datetime.now(UTC).replace(microsecond=0)
+    if not epoch:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return datetime.fromtimestamp(int(epoch), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH is {epoch!r}",
+            doing="read the clock",
+            expected="whole seconds since 1970",
+            next_step="mend or unset SOURCE_DATE_EPOCH",
+        ) from error
 
 
-def as_day(text: str | None) -> date:
-    """Return the day of an ``--as-of`` option: today where none is given; a month means its last day."""
+def as_day(text: str | None, *, option: str = "--as-of") -> date:
+    """Return the day that an option names: today where none is given; a month means its last day."""
     if text is None:
         return clock().date()
     try:
-        if len(text) == 7:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}", text):
             year, month = int(text[:4]), int(text[5:])
-            return date.fromordinal(date(year + month // 12, month % 12 + 1, 1).toordinal() - 1)
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--as-of {text!r} is no day",
-            doing="read the options",
-            expected="2026-11-20 or 2026-11",
-            next_step="mend it",
-        ) from error
+            return date(year, month, monthrange(year, month)[1])
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass  # a thirteenth month, a thirtieth of February
+    raise UsageError(
+        f"{option} {text!r} 不是日期 / is no day",
+        doing="read the options",
+        expected="2026-11-20, or 2026-11 for the last day of the month",
+        next_step="mend the date",
+    )
+
+
+def known_day(text: str | None, day: date) -> date | None:
+    """Return up to which day recorded facts count: that of ``--known-at``, the day of judgement, or None for all."""
+    if text == "all":
+        return None
+    return day if text is None else as_day(text, option="--known-at")
 
 
 def emit(schema: str, data: Any) -> None:
     """Write a versioned JSON document to standard output."""
     document = {"schema": f"dafeng.{schema}", **data}
-    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=str))
+    ascii_only = "utf" not in (sys.stdout.encoding or "utf-8").lower()
+    typer.echo(json.dumps(document, ensure_ascii=ascii_only, indent=2, default=str))
 
 
 def note(text: str, *, quiet: bool = False) -> None:
     """Say something to the person at the terminal, on standard error."""
     if not quiet:
-        _messages.print(text, highlight=False)
+        _messages.print(text, highlight=False, soft_wrap=True)
 
 
 def show_table(
@@ -130,7 +158,7 @@ def show_findings(findings: Sequence[Finding], *, quiet: bool = False, most: int
             text += f"；应为：{escape(finding.expected)}"
         if finding.next_step:
             text += f"；下一步：{escape(finding.next_step)}"
-        _messages.print(text, highlight=False)
+        _messages.print(text, highlight=False, soft_wrap=True)
     if len(ordered) > most:
         _messages.print(f"… 另有 {len(ordered) - most} 条，用 --json 查看 / and {len(ordered) - most} more, see --json")
 
@@ -161,7 +189,7 @@ def show_error(error: DafengError, *, as_json: bool) -> None:
     }
     lines = [f"[red]✗ 出错 / error[/] {escape('[' + error.code + ']')}"]
     lines += [f"  {label}：{escape(getattr(error, name))}" for name, label in labels.items() if getattr(error, name)]
-    _messages.print("\n".join(lines), highlight=False)
+    _messages.print("\n".join(lines), highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -186,6 +214,6 @@ def progress(*, quiet: bool) -> Iterator[Listener]:
         def say(step: str, done: int, total: int | None) -> None:
             if step not in seen:
                 seen.add(step)
-                _messages.print(f"… {step}", highlight=False)
+                _messages.print(f"… {step}", highlight=False, soft_wrap=True)
 
         yield say

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from dafeng.base.errors import NoWorkspaceError
+from dafeng.cli.output import note
 from dafeng.lake import Workspace, find_workspace
 from dafeng.workflow.setting import Setting, open_setting
 
-__all__ = ["find", "need", "setting"]
+__all__ = ["find", "need", "said_setting", "setting"]
 
 
 def find(workspace: Path | None) -> Workspace | None:
@@ -39,3 +40,11 @@ def need(workspace: Path | None) -> Workspace:
 def setting(workspace: Path | None) -> Setting:
     """Return catalog and, where there is one, workspace."""
     return open_setting(find(workspace))
+
+
+def said_setting(workspace: Path | None, *, quiet: bool) -> Setting:
+    """Return catalog and workspace, and say where the shipped catalog alone answers."""
+    here = setting(workspace)
+    if here.workspace is None:
+        note("没有工作区，依据内置目录 / no workspace: from the shipped catalog", quiet=quiet)
+    return here

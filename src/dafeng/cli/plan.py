@@ -10,8 +10,8 @@ from dafeng.base.quantity import convert
 from dafeng.base.target import Measure
 from dafeng.catalog import Catalog
 from dafeng.catalog.schemas import Plan
-from dafeng.cli.output import Json, WorkspaceOption, emit, show_table
-from dafeng.cli.places import setting
+from dafeng.cli.output import Json, Quiet, WorkspaceOption, emit, show_table
+from dafeng.cli.places import said_setting
 from dafeng.plans import compare_with_parents, value_phrase
 
 __all__ = ["app"]
@@ -21,9 +21,9 @@ PlanName = Annotated[str, typer.Argument(help="方案编号，或地方（qingda
 
 
 @app.command("list")
-def list_plans(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
+def list_plans(workspace: WorkspaceOption = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """列出方案 / list plans."""
-    catalog = setting(workspace).catalog
+    catalog = said_setting(workspace, quiet=quiet).catalog
     rows = [
         {
             "id": plan.id,
@@ -47,9 +47,9 @@ def list_plans(workspace: WorkspaceOption = None, as_json: Json = False) -> None
 
 
 @app.command()
-def show(plan: PlanName, workspace: WorkspaceOption = None, as_json: Json = False) -> None:
+def show(plan: PlanName, workspace: WorkspaceOption = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """查看一个方案的目标、义务、任务与责任单位 / show a plan."""
-    catalog = setting(workspace).catalog
+    catalog = said_setting(workspace, quiet=quiet).catalog
     found = catalog.plan(plan)
     if as_json:
         emit("plan.show/1", plan_data(found, catalog))
@@ -77,9 +77,9 @@ def show(plan: PlanName, workspace: WorkspaceOption = None, as_json: Json = Fals
 
 
 @app.command()
-def compare(plan: PlanName, workspace: WorkspaceOption = None, as_json: Json = False) -> None:
+def compare(plan: PlanName, workspace: WorkspaceOption = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """与上级方案逐条比较：更严、相同、更松、缺项、层级不明 / compare with the plans above."""
-    catalog = setting(workspace).catalog
+    catalog = said_setting(workspace, quiet=quiet).catalog
     comparison = compare_with_parents(catalog.plan(plan), catalog)
     if as_json:
         emit("plan.compare/1", comparison.model_dump(mode="json"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +14,13 @@ from dafeng.cli.output import (
     AsOf,
     FailOn,
     Json,
+    KnownAt,
     Out,
     Quiet,
     WorkspaceOption,
     as_day,
     emit,
+    known_day,
     near,
     note,
     progress,
@@ -55,10 +57,7 @@ def build(
     addressee: Annotated[str, typer.Option(help="主送机关 / addressee")] = "",
     dated: Annotated[str | None, typer.Option(help="成文日期，留空由承办人填 / date of the paper")] = None,
     as_of: AsOf = None,
-    known_at: Annotated[
-        str | None,
-        typer.Option("--known-at", help="按此日已入库的数据，默认同判断日；all 为全部 / facts recorded by this day"),
-    ] = None,
+    known_at: KnownAt = None,
     out: Out = None,
     force: Annotated[bool, typer.Option("--force", help="覆盖已有文件 / overwrite")] = False,
     workspace: WorkspaceOption = None,
@@ -77,7 +76,7 @@ def build(
             plan,
             kind=kind,
             as_of=day,
-            known_at=None if known_at == "all" else day if known_at is None else as_day(known_at),
+            known_at=known_day(known_at, day),
             fonts=find_fonts(os.environ),
             year=year,
             scope=scope,
@@ -85,23 +84,12 @@ def build(
             formats=[each.strip() for each in formats.split(",") if each.strip()],
             signer=signer,
             addressee=addressee,
-            day=None if dated is None else date.fromisoformat(dated),
+            day=None if dated is None else as_day(dated, option="--dated"),
             listener=listener,
         )
     paths = [built.folder / name for name in built.files] if built.folder and out is None else []
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, content in built.files.items():
-            path = out / name
-            if path.exists() and path.read_bytes() != content and not force:
-                raise UsageError(
-                    f"{path} 已存在且内容不同 / exists with other contents",
-                    doing="write a report",
-                    expected="a new file, or --force",
-                    next_step="加 --force 覆盖，或换一个 --out",
-                )
-            path.write_bytes(content)
-            paths.append(path)
+        paths = _write(out, built.files, force=force)
     if as_json:
         findings = [finding.model_dump(mode="json") for finding in built.findings]
         emit(
@@ -120,3 +108,20 @@ def build(
         if built.folder is not None:
             note(f"已冻结 / frozen：{built.folder}", quiet=quiet)
     stop_on(built.findings, fail_on)
+
+
+def _write(out: Path, files: Mapping[str, bytes], *, force: bool) -> list[Path]:
+    """Write every file, or none where one would overwrite other contents."""
+    paths = {out / name: content for name, content in files.items()}
+    other = [path for path, content in paths.items() if path.exists() and path.read_bytes() != content]
+    if other and not force:
+        raise UsageError(
+            f"{other[0]} 已存在且内容不同 / exists with other contents",
+            doing="write a report",
+            expected="a new file, or --force",
+            next_step="加 --force 覆盖，或换一个 --out",
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    for path, content in paths.items():
+        path.write_bytes(content)
+    return list(paths)

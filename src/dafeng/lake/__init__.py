@@ -3,6 +3,7 @@
 Facts are Parquet files under a Delta transaction log; see ``docs/adr/0003-workspace-and-two-stores.md``.
 """
 
+from dafeng.lake.identity import content_digest
 from dafeng.lake.observations import BATCHES_SCHEMA, Compacted, ObservationLake, Published
 from dafeng.lake.runs import Run, find_runs, save_run
 from dafeng.lake.snapshot import Snapshot, current_facts
@@ -17,6 +18,7 @@ __all__ = [
     "Snapshot",
     "Workspace",
     "WorkspaceSettings",
+    "content_digest",
     "current_facts",
     "find_runs",
     "find_workspace",

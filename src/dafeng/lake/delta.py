@@ -72,11 +72,17 @@ def library_errors(doing: str, folder: Path, files: Sequence[DataFile] = ()) -> 
     except _LIBRARY_ERRORS as error:
         faulty = [f"{file.path} ({fault})" for file in files if (fault := file.fault(thorough=True))]
         raise LakeError(
-            f"faulty files: {'; '.join(faulty[:3])}" if faulty else f"{folder} cannot be used: {error}",
+            f"faulty files: {'; '.join(faulty[:3])}" if faulty else f"{folder} cannot be used: {_short(error)}",
             doing=doing,
             expected="the files and log entries that the lake wrote, unchanged",
-            next_step="restore the folder from a backup; `dafeng verify` lists every faulty file",
+            next_step="restore the folder from a backup; `dafeng doctor` lists every faulty file",
         ) from error
+
+
+def _short(error: Exception, most: int = 300) -> str:
+    """Return what a library says, without the pages of its inner state."""
+    text = str(error)
+    return text if len(text) <= most else f"{text[:most]} …"
 
 
 class DeltaLog:
@@ -89,6 +95,7 @@ class DeltaLog:
     def load(self, version: int | None = None) -> DeltaTable | None:
         """Return the table as of `version`, the newest by default; None where nothing was ever written."""
         if not (self.folder / "_delta_log").is_dir():
+            self._refuse_files_without_log()
             return None
         with library_errors("read the log of the lake", self.folder):
             try:
@@ -96,6 +103,7 @@ class DeltaLog:
             except TableNotFoundError:
                 if any((self.folder / "_delta_log").glob("*.json")):
                     raise
+                self._refuse_files_without_log()
                 return None
             self._refuse_empty_entries()
             names = [field.name for field in table.schema().fields]
@@ -107,6 +115,17 @@ class DeltaLog:
                 next_step="use the version of dafeng that wrote it",
             )
         return table
+
+    def _refuse_files_without_log(self) -> None:
+        # The log is made before the first file: files without one are facts that nothing names any more.
+        files = sum(_FILE_NAME.fullmatch(path.name) is not None for path in self.folder.glob("part-*.parquet"))
+        if files:
+            raise LakeError(
+                f"{self.folder} holds {files} data files, but its log is missing",
+                doing="read the log of the lake",
+                expected="the folder _delta_log as it was written",
+                next_step="restore the folder from a backup",
+            )
 
     def _refuse_empty_entries(self) -> None:
         # The library takes an empty entry for a commit without content, so that its facts would be missing unseen.

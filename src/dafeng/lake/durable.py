@@ -5,15 +5,36 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["hash_file", "new_file", "sync_file", "sync_folder", "turn", "write_whole"]
+from dafeng.base.errors import LakeError
+
+__all__ = ["check_path", "hash_file", "new_file", "sync_file", "sync_folder", "turn", "write_whole"]
 
 _CHUNK = 1 << 20
+
+
+def check_path(folder: Path) -> None:
+    """Refuse a folder whose name the log library misreads.
+
+    Raises
+    ------
+    LakeError
+        A percent sign stands before two hexadecimal digits.
+    """
+    misread = re.search(r"%[0-9A-Fa-f]{2}", str(folder))
+    if misread:
+        raise LakeError(
+            f"the path {folder} contains {misread[0]}, which the log library reads as another character",
+            doing="open the lake",
+            expected="a path in which no % stands before two hexadecimal digits",
+            next_step="rename or move the folder",
+        )
 
 
 def sync_file(path: Path) -> None:

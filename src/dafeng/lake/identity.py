@@ -20,7 +20,7 @@ import polars as pl
 
 from dafeng.base.observation import SCHEMA
 
-__all__ = ["CONTENT", "RECORDING", "batch_digest", "content_hashes", "version_ids"]
+__all__ = ["CONTENT", "RECORDING", "batch_digest", "content_digest", "content_hashes", "version_ids"]
 
 RECORDING: Final = ("recorded_at", "supersedes", "lineage")
 """Columns that say how a fact was learned, not what it says."""
@@ -104,3 +104,8 @@ def batch_digest(contents: pl.Series) -> str:
     True
     """
     return hashlib.sha256("".join(contents.sort().to_list()).encode()).hexdigest()
+
+
+def content_digest(frame: pl.DataFrame) -> str:
+    """Return what names the facts of a frame of `SCHEMA`, whatever their order and the moment they were recorded."""
+    return batch_digest(content_hashes(frame))

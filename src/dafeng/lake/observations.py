@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +23,7 @@ from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review, check_observations
 from dafeng.base.record import Record
 from dafeng.lake.delta import DataFile, DeltaLog, library_errors
-from dafeng.lake.durable import turn
+from dafeng.lake.durable import check_path, turn
 from dafeng.lake.identity import CONTENT, batch_digest, content_hashes, version_ids
 from dafeng.lake.snapshot import STORED, Snapshot
 
@@ -106,14 +105,7 @@ class ObservationLake:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        misread = re.search(r"%[0-9A-Fa-f]{2}", str(self.folder))
-        if misread:
-            raise LakeError(
-                f"the path {self.folder} contains {misread[0]}, which the log library reads as another character",
-                doing="open the lake",
-                expected="a path in which no % stands before two hexadecimal digits",
-                next_step="rename or move the folder",
-            )
+        check_path(self.folder)
         self._observations = DeltaLog(self.folder / "observations", STORED)
         self._lineage = DeltaLog(self.folder / "lineage", LINEAGE_SCHEMA)
 

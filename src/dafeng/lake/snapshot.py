@@ -269,7 +269,7 @@ class Snapshot:
                 f"{len(missing)} data files are missing: {', '.join(missing[:3])}",
                 doing="read facts",
                 expected="every file that the log names",
-                next_step="restore the folder from a backup; `dafeng verify` lists every faulty file",
+                next_step="restore the folder from a backup; `dafeng doctor` lists every faulty file",
             )
         with library_errors("read facts", self.folder, self.files):
             connection = ibis.duckdb.connect()

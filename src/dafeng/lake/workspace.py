@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 
 from dafeng.base.errors import ContentError, LakeError, NoWorkspaceError, UnknownNameError
 from dafeng.base.record import Record
-from dafeng.lake.durable import hash_file, new_file, sync_folder, write_whole
+from dafeng.lake.durable import check_path, hash_file, new_file, sync_folder, write_whole
 
 __all__ = ["Workspace", "WorkspaceSettings", "find_workspace"]
 
@@ -140,8 +140,11 @@ class Workspace:
         ------
         ContentError
             The folder is a workspace already, or cannot be made.
+        LakeError
+            Facts could not be kept under that path.
         """
         root = root.absolute()
+        check_path(root)
         doing = f"make a workspace in {root}"
         if (root / SETTINGS_FILE).exists():
             raise ContentError(

@@ -66,6 +66,8 @@ _DEADLINES: Final = {
     DeadlineRelation.ONLY_PARENT: "上级有期限，本方案未写",
     DeadlineRelation.ONLY_CHILD: "本方案有期限，上级未写",
 }
+_WHOLES: Final = ("全国", "全省", "全市")
+"""Scopes that make a value one of the parent's whole area, an average or a sum, which binds no single place below it."""
 _FAMILIES: Final = {
     Measure.LEVEL: "value",
     Measure.LIMIT: "value",
@@ -260,6 +262,12 @@ def _differences(child: Target, parent: Target, catalog: Catalog) -> list[str]:
             for bases in (own_bases, other_bases)
         ]
         found.append(f"口径不同：{shown[0]}，上级为{shown[1]}")
+    if parent.scope and parent.scope not in (child.scope or "") + child.label:
+        own_scope = f"，本方案为{child.scope}" if child.scope else ""
+        whole = parent.scope in _WHOLES
+        found.append(
+            f"上级指{parent.scope}总体，不是对各地的要求" if whole else f"对象不同：上级限于{parent.scope}{own_scope}"
+        )
     if child.base != parent.base:
         found.append("基期不同")
     if child.change is not parent.change:

@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from dafeng.assessment.records import Assessment, TargetAssessment
+from dafeng.assessment.records import Assessment, Status, TargetAssessment
 from dafeng.base.target import Measure
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import Plan
@@ -36,7 +36,7 @@ from dafeng.reports.document import (
     Table,
     Title,
 )
-from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text, joined
+from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text
 from dafeng.reports.october_figures import outlook_figure, status_figure
 from dafeng.reports.october_tables import (
     chapter_table,
@@ -50,7 +50,7 @@ from dafeng.reports.october_tables import (
     unknown_table,
 )
 from dafeng.reports.status_words import group_counts
-from dafeng.reports.wording import date_zh
+from dafeng.reports.wording import date_zh, joined, written_unit
 
 __all__ = ["UNBUILT", "OctoberRequest", "october_report"]
 
@@ -61,7 +61,8 @@ _ALWAYS: Final = ("met", "on_track", "at_risk", "off_track", "unproven", "no_dat
 _NUMERALS: Final = "一二三四五六七八九十"
 _WORDS: Final = {
     "met": "已完成", "met_early": "已提前完成", "holds": "符合限值要求", "done": "已完成", "on_track": "按时序推进",
-    "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "超出限值", "overdue": "已逾期", "depends_on_definition": "因口径不同结论不一，待明确",
+    "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "不符合限值要求", "overdue": "到期未见完成佐证，已逾期",
+    "unproven": "缺到期年数据，待证", "depends_on_definition": "因口径不同结论不一，待明确",
 }  # fmt: skip
 
 
@@ -215,12 +216,11 @@ def _summary(facts: OctoberFacts, request: OctoberRequest) -> list[Block]:
         _text(f"达峰承诺：{_peak(facts)}", "peak"),
     ]
     if worst:
-        count = _NUMERALS[len(worst) - 1] if len(worst) > 1 else "一"
-        blocks += [_text(f"差距最大的{count}项："), gap_table(facts, worst)]
+        blocks += [_text(f"最需关注的{_NUMERALS[len(worst) - 1]}项："), gap_table(facts, worst)]
     else:
         blocks.append(_text("有数据的目标中，没有判定为滞后、未达成或有风险的。"))
     if lacking:
-        names = joined([promise.first.label for promise in lacking], most=6, unit="项指标")
+        names = joined([facts.lacking_label(promise) for promise in lacking], most=6, unit="项指标")
         suppliers: dict[str, int] = {}
         for promise in lacking:
             name = facts.supplier(promise.first)
@@ -256,7 +256,10 @@ def _section_targets(facts: OctoberFacts) -> list[Block]:
     counts = facts.counts
     blocks: list[Block] = [
         Heading(level=1, text="一、目标任务完成情况"),
-        _text(f"本报告共统计目标{sum(counts.values())}项，其中{_counted(counts)}。逐项情况见附件1。", "counts"),
+        _text(
+            f"本报告共统计目标{sum(counts.values())}项，其中{_counted(counts)}。逐项情况见附件1（同一指标不同年份的目标合列一行）。",
+            "counts",
+        ),
         chapter_table(facts),
         status_figure(facts),
     ]
@@ -302,8 +305,9 @@ def _sentence(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> str:
     named as such; the words for the states close it.
     """
     known = [item for item in rows if facts.last_value(item) is not None]
-    row = max(known, key=lambda item: item.year or 0) if known else rows[0]
-    use, part = facts.last_value(row), facts.part_of_year(row)
+    row = max(known, key=lambda item: item.year or 0) if known else rows[-1]
+    running = rows[-1] if row.measure is Measure.EACH_YEAR else row
+    use, part = facts.last_value(row), facts.part_of_year(running)
     if use is None and part is None:
         return ""
     if row.measure is Measure.MILESTONE:
@@ -312,13 +316,16 @@ def _sentence(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> str:
     clauses = []
     if use is not None:
         against = [_against_promise(facts, item) for item in judged]
-        value = f"{facts.period_end(use, row)}，{_subject(facts, row, use.place)}{facts.verb_and_amount(use, row)}"
+        reading = facts.verdict(row).reading if row.status is Status.DEPENDS_ON_DEFINITION else ""
+        by = f"（按“{reading}”计）" if reading else ""
+        value = f"{facts.period_end(use, row)}，{_subject(facts, row, use.place)}{facts.verb_and_amount(use, row)}{by}"
         clauses.append("，".join([value, *filter(None, against)]))
     if part is not None and part != use:
         subject = "" if use is not None else f"，{_subject(facts, row, part.place)}"
         clauses.append(f"{facts.period_end(part, row)}{subject}{facts.verb_and_amount(part, row)}")
-    estimates = [estimate for item in judged if (estimate := facts.estimate(item))]
-    clauses += [f"全年{estimates[0]}{facts.unit_of(row)}"] if estimates else []
+    estimates = [estimate for item in (running, *judged) if (estimate := facts.estimate(item))]
+    of_year = "" if part is not None else f"{facts.year}年"
+    clauses += [f"{of_year}全年{estimates[0]}{written_unit(facts.unit_of(row))}"] if estimates else []
     words = [_state_words(item) for item in judged]
     if any(words):
         clauses.append("，".join(filter(None, words)))
@@ -332,7 +339,7 @@ def _subject(facts: OctoberFacts, row: TargetAssessment, place: str) -> str:
 
 def _target_year(row: TargetAssessment) -> str:
     if row.measure is Measure.EACH_YEAR:
-        return "当年目标"
+        return f"{row.year}年目标"
     return "目标" if row.deadline is None else f"{row.deadline}年目标"
 
 
@@ -341,6 +348,8 @@ def _against_promise(facts: OctoberFacts, row: TargetAssessment) -> str:
     distance = facts.distance(row)
     if distance.startswith("完成"):
         return f"完成{_target_year(row)}的{distance[2:]}"
+    if distance.startswith("超出"):
+        return f"超出限值{distance[2:]}"
     return f"距{_target_year(row)}还{distance}" if distance.startswith("差") else ""
 
 
@@ -364,7 +373,7 @@ def _section_problems(facts: OctoberFacts) -> list[Block]:
     open_definitions = [row for row in facts.rows if row.status.value == "depends_on_definition"]
     if open_definitions:
         names = joined(list(dict.fromkeys(row.label for row in open_definitions)), most=4)
-        problems.append((f"{names}的口径未定，不同读法结论不一，需上级明确口径。", "definitions"))
+        problems.append((f"{names}的口径未定，不同读法结论不一，有待明确。", "definitions"))
     blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(problems, start=1)]
     if not problems:
         blocks.append(_text("有数据的目标中没有判定为滞后、未达成或有风险的。"))
@@ -385,7 +394,9 @@ def _problem(facts: OctoberFacts, row: TargetAssessment) -> tuple[str, str]:
         else f"{facts.period_end(use, row)}{facts.verb_and_amount(use, row)}，"
     )
     asked = f"方案要求{row.phrase}"
-    gap = f"，{distance}" if distance.startswith("差") else f"，{_WORDS[row.status.value]}"
+    if row.measure is Measure.MILESTONE:
+        asked = "方案要求完成" if row.deadline is None else f"方案要求{row.deadline}年底前完成"
+    gap = f"，{distance}" if facts.remaining(row) else f"，{_WORDS[row.status.value]}"
     bodies = joined([item.as_written for item in row.bodies], most=4, unit="个单位")
     concerned = f"，涉及{bodies}" if bodies else "，方案未写责任单位"
     return f"{row.label}：{value}{asked}{gap}{concerned}。", row.target
@@ -397,7 +408,7 @@ def _section_next(facts: OctoberFacts) -> list[Block]:
     steps = [(_step(facts, row), row.target) for row in _distinct(facts.behind())[:5]]
     by_supplier: dict[str, list[str]] = {}
     for promise in facts.lacking():
-        by_supplier.setdefault(facts.supplier(promise.first), []).append(promise.first.label)
+        by_supplier.setdefault(facts.supplier(promise.first), []).append(facts.lacking_label(promise))
     if by_supplier:
         parts = [f"{name}提供{joined(labels, most=2)}" for name, labels in list(by_supplier.items())[:5]]
         tail = f"等（共{len(by_supplier)}个单位，见附件4）" if len(by_supplier) > 5 else ""
@@ -408,29 +419,21 @@ def _section_next(facts: OctoberFacts) -> list[Block]:
 
 
 def _step(facts: OctoberFacts, row: TargetAssessment) -> str:
-    distance, verdict = facts.distance(row), facts.verdict(row)
-    short = distance.startswith("差")
-    passed = row.status.value in ("missed", "overdue")
-    if row.measure is Measure.EACH_YEAR:
-        when, what = "", f"逐年达到方案要求（{row.year}年{distance}）" if short else "逐年达到方案要求"
-    else:
-        when = (
-            ""
-            if row.deadline is None
-            else f"{row.deadline}年底前"
-            if not passed
-            else f"（{row.deadline}年底已到期）尽快"
-        )
-        what = f"补足{distance[1:]}" if short else "达到方案要求"
+    verdict, what = facts.verdict(row), facts.next_step(row)
+    ahead = (
+        row.deadline is not None
+        and row.measure is not Measure.EACH_YEAR
+        and row.deadline >= facts.assessment.as_of.year
+    )
     pace = ""
-    if verdict.pace_needed is not None and short and not passed and row.measure is not Measure.EACH_YEAR:
+    if verdict.pace_needed is not None and ahead and facts.remaining(row):
         pace = f"，每年平均需{amount_text(verdict.pace_needed)}"
         if verdict.pace_so_far is not None and verdict.pace_so_far.value * verdict.pace_needed.value > 0:
             pace += f"（此前每年{amount_text(verdict.pace_so_far)}）"
     others = joined([item.as_written for item in facts.others(row)], most=4, unit="个单位")
     together = f"、{others}参与" if others else ""
     lead = f"，{facts.lead(row)}牵头{together}" if row.bodies else "，方案未写责任单位，需明确牵头单位"
-    return f"{row.label}：{when}{what}{pace}{lead}。"
+    return f"{row.label}：{what}{pace}{lead}。"
 
 
 def _annex_sources(facts: OctoberFacts, request: OctoberRequest, prefectures: Sequence[Assessment]) -> list[Block]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -16,11 +16,11 @@ from dafeng.assessment.summary import count_targets, status_of_target
 from dafeng.base.observation import ObservationKind
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, dimension_of, same_dimension
-from dafeng.base.target import Change, Comparator, Measure, Target
+from dafeng.base.target import Change, Comparator, Direction, Measure, Target, satisfies
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import IndicatorMeasure, Plan
-from dafeng.plans import BodyUse, number_text
-from dafeng.reports.wording import number_zh, shown_digits
+from dafeng.plans import BodyUse, effective_comparator, number_text
+from dafeng.reports.wording import date_zh, number_zh, shown_digits, shown_number, written_unit
 
 __all__ = [
     "MISSING",
@@ -28,9 +28,7 @@ __all__ = [
     "OctoberScope",
     "Promise",
     "amount_text",
-    "joined",
     "published",
-    "shown_number",
 ]
 
 MISSING: Final = "数据暂缺"
@@ -45,20 +43,6 @@ class OctoberScope(StrEnum):
     BODY = "body"
     CITY = "city"
     PROVINCE = "province"
-
-
-def shown_number(value: float, unit: str, *, apart_from: float | None = None) -> str:
-    """Return a number as its unit is written: areas of 万平方米 with two decimals, counts whole.
-
-    Examples
-    --------
-    >>> shown_number(12.5, "万平方米"), shown_number(5.0, "个"), shown_number(34.999, "%", apart_from=35.0)
-    ('12.50', '5', '34.999')
-    """
-    digits, keep = shown_digits(unit) if unit else (2, False)
-    if digits == 0 and abs(value - round(value)) > 1e-9:
-        digits = 2
-    return number_zh(value, digits, keep=keep, apart_from=apart_from)
 
 
 def amount_text(amount: Amount) -> str:
@@ -139,6 +123,9 @@ class OctoberFacts:
             if not row.soft and (body is None or any(use.id == body for use in row.bodies))
         )
         self.promises = self._together()
+        self._names: dict[str, str] = {}
+        for use in (use for row in self.rows for use in row.bodies[:1] if use.id):
+            self._names.setdefault(use.id or "", use.as_written)
 
     def _together(self) -> tuple[Promise, ...]:
         groups: dict[object, list[TargetAssessment]] = {}
@@ -205,26 +192,50 @@ class OctoberFacts:
         """Return the verdict that decides a row: the worst reading's."""
         return min(row.verdicts, key=lambda verdict: WORST_FIRST.index(verdict.status))
 
+    def _reading(self, row: TargetAssessment) -> TargetAssessment | Verdict:
+        """Return whose values the report quotes: of several readings those of the one that decides, never mixed."""
+        return row if len(row.verdicts) == 1 else self.verdict(row)
+
+    def latest(self, row: TargetAssessment) -> ValueUse | None:
+        """Return the latest whole year's value of the reading that decides."""
+        return self._reading(row).latest
+
     def value_of_year(self, row: TargetAssessment, year: int) -> ValueUse | None:
-        """Return the whole year's value among the values used, None where it is not known."""
-        uses = [self.verdict(row).decided_by, row.latest]
-        for use in uses:
-            if use is not None and not use.part_year and _is_year(use.period, year):
+        """Return the whole year's value among the values used, a milestone's evidence of any day of it; None where unknown."""
+        for use in (self.verdict(row).decided_by, self.latest(row)):
+            if use is None:
+                continue
+            dated = row.measure is Measure.MILESTONE and Period.parse(use.period).last_year == year
+            if dated or (not use.part_year and _is_year(use.period, year)):
                 return use
         return None
 
     def last_value(self, row: TargetAssessment) -> ValueUse | None:
         """Return the last whole value that the report may quote, None where there is none."""
-        return self.verdict(row).decided_by or row.latest
+        return self.verdict(row).decided_by or self.latest(row)
 
     def part_of_year(self, row: TargetAssessment) -> ValueUse | None:
         """Return the value of a part of the report's year."""
-        use = row.part_year
+        use = self._reading(row).part_year
         return use if use is not None and Period.parse(use.period).year == self.year else None
 
+    def reached_since(self, row: TargetAssessment) -> ValueUse | None:
+        """Return the standing value of this year that reaches a promise which its own year missed, None where there is none."""
+        part, indicator = self.part_of_year(row), self.catalog.indicators.get(row.indicator)
+        standing = indicator is not None and indicator.measure in (IndicatorMeasure.STOCK, IndicatorMeasure.SHARE)
+        plain = row.measure in (Measure.LEVEL, Measure.CUMULATIVE) and row.status is Status.MISSED
+        if part is None or indicator is None or row.canonical_value is None or not (standing and plain):
+            return None
+        comparator = effective_comparator(row.comparator, indicator.direction)
+        met = satisfies(part.value, comparator, row.canonical_value, bound_max=row.canonical_value_max)
+        return part if met else None
+
     def estimate(self, row: TargetAssessment) -> str:
-        """Return what the whole report year is expected to bring, marked 预计, empty where nothing is said."""
-        outlook = row.year_outlook
+        """Return what the whole report year is expected to bring, marked 预计, empty where nothing is said.
+
+        What is counted is estimated in whole pieces.
+        """
+        outlook = self._reading(row).year_outlook
         if (
             outlook is None
             or outlook.expected is None
@@ -235,7 +246,8 @@ class OctoberFacts:
             return ""
         shown = self.unit_of(row)
         value = convert(outlook.expected, self.catalog.indicators[row.indicator].unit, shown)
-        return f"预计{shown_number(value, shown)}"
+        digits, keep = shown_digits(shown)
+        return f"预计{number_zh(value, digits, keep=keep)}"
 
     def unit_of(self, row: TargetAssessment) -> str:
         """Return the unit in which a target is written, else that of its indicator; empty for a milestone."""
@@ -261,7 +273,14 @@ class OctoberFacts:
         """Return number and unit of a value; a milestone's evidence as a word."""
         if row.measure is Measure.MILESTONE:
             return "已有佐证" if use.value >= 1 else "尚无佐证"
-        return self.number(use, row) + ("" if use.shown_unit in ("比", "比值") else use.shown_unit)
+        return self.number(use, row) + written_unit(use.shown_unit)
+
+    def stated(self, use: ValueUse, row: TargetAssessment) -> str:
+        """Return a value with its period for a table; a change with its sense and base, for its bare number has neither."""
+        target = self._targets.get(row.target)
+        if target is None or target.change is None or target.base is None or row.measure is Measure.MILESTONE:
+            return f"{use.period_title}{self.amount(use, row)}"
+        return f"{Period.parse(use.period).last_year}年{self.verb_and_amount(use, row)}"
 
     def verb_and_amount(self, use: ValueUse, row: TargetAssessment) -> str:
         """Return how a sentence goes on after the name of the quantity: 为 and the value, or the change from its base."""
@@ -318,12 +337,16 @@ class OctoberFacts:
     def distance(self, row: TargetAssessment) -> str:
         """Return how far a target is from fulfilment, or its rate of completion where that means something."""
         verdict = self.verdict(row)
-        use = verdict.decided_by or row.latest
+        use = self.last_value(row)
         if row.measure is Measure.MILESTONE or verdict.gap is None or use is None:
             return ""
-        if verdict.gap.value > 0:
-            return f"差{amount_text(verdict.gap)}"
         bound = row.canonical_value
+        if abs(verdict.gap.value) > 1e-9 * max(1.0, abs(bound or 0.0)):
+            if verdict.gap.value > 0:
+                above = row.measure is Measure.LIMIT and bound is not None and use.value > bound
+                return f"{'超出' if above else '差'}{amount_text(verdict.gap)}"
+        elif row.comparator in (Comparator.MORE_THAN, Comparator.LESS_THAN):
+            return f"恰为界限值，要求{'大于' if row.comparator is Comparator.MORE_THAN else '小于'}此值"
         if row.measure is Measure.LIMIT or row.canonical_value_max is not None or not bound:
             return "达到要求"
         share = dimension_of(verdict.gap.unit) in (dimension_of("percent"), dimension_of("percentage_point"))
@@ -331,6 +354,35 @@ class OctoberFacts:
         if not share and upwards and use.value >= bound > 0:
             return f"完成{number_zh(100 * use.value / bound, 1)}%"
         return "达到要求" if verdict.gap.value == 0 else f"优于要求{amount_text(verdict.gap)}"
+
+    def remaining(self, row: TargetAssessment) -> str:
+        """Return what closes the gap: 补足, or 压减 where less is asked; empty where there is no gap in numbers."""
+        distance = self.distance(row)
+        indicator = self.catalog.indicators.get(row.indicator)
+        direction = Direction.NONE if indicator is None or row.measure is Measure.CHANGE else indicator.direction
+        less = effective_comparator(row.comparator, direction) in (Comparator.AT_MOST, Comparator.LESS_THAN)
+        if distance.startswith("超出") or (distance.startswith("差") and less):
+            return f"压减{distance.removeprefix('超出').removeprefix('差')}"
+        return f"补足{distance.removeprefix('差')}" if distance.startswith("差") else ""
+
+    def next_step(self, row: TargetAssessment) -> str:
+        """Return what is left to do and by when; a date that has passed is said to have, and never set again."""
+        if row.status is Status.DEPENDS_ON_DEFINITION:
+            return "待口径明确后判定"
+        if row.measure is Measure.EACH_YEAR:
+            distance = self.distance(row)
+            return f"逐年达到方案要求（{row.year}年{distance}）" if self.remaining(row) else "逐年达到方案要求"
+        passed = row.deadline is not None and (
+            row.status in (Status.MISSED, Status.OVERDUE) or self.assessment.as_of > date(row.deadline, 12, 31)
+        )
+        over = f"（{row.deadline}年底已到期）" if passed else ""
+        when = "" if row.deadline is None else f"{over}尽快" if passed else f"{row.deadline}年底前"
+        if row.measure is Measure.MILESTONE:
+            return f"{when}完成并报送佐证"
+        reached = self.reached_since(row)
+        if reached is not None:
+            return f"{over}{self.period_end(reached, row)}{self.verb_and_amount(reached, row)}，已达到要求的数值，待年度数据确认"
+        return f"{when}{self.remaining(row) or '达到方案要求'}"
 
     def lead(self, row: TargetAssessment) -> str:
         """Return the leading body with 推定 where the plan does not name it as such."""
@@ -344,8 +396,19 @@ class OctoberFacts:
         return row.bodies[1:]
 
     def supplier(self, row: TargetAssessment) -> str:
-        """Return who should supply a missing value."""
-        return row.bodies[0].as_written if row.bodies else "牵头部门（方案未写责任单位，待明确）"
+        """Return who should supply a missing value, by one name however the plan writes it."""
+        if not row.bodies:
+            return "牵头部门（方案未写责任单位，待明确）"
+        first = row.bodies[0]
+        return self._names.get(first.id or "", first.as_written)
+
+    def lacking_label(self, promise: Promise) -> str:
+        """Return the name of a quantity that lacks data, with the years of its targets where others of them are decided."""
+        lacking = [row for row in promise.rows if status_of_target([row]) in _LACKING]
+        years = [f"{row.deadline}年" for row in lacking if row.deadline is not None]
+        if promise.first.measure is Measure.EACH_YEAR or len(lacking) == len(promise.rows) or not years:
+            return promise.first.label
+        return f"{promise.first.label}（{'、'.join(years)}目标）"
 
     def dataset_name(self, dataset: str) -> str:
         """Return the title of a dataset where the catalog knows it as a source or adapter."""
@@ -394,16 +457,4 @@ def _where(row: dict[str, object]) -> str:
 
 def published(use: ValueUse) -> str:
     """Return the day of publication for a table."""
-    day: date | None = use.published_on
-    return "" if day is None else day.isoformat()
-
-
-def joined(names: Sequence[str], most: int = 8, *, unit: str = "项") -> str:
-    """Return names as a Chinese list, with 等 and their number after the first `most`.
-
-    Examples
-    --------
-    >>> joined(["甲", "乙", "丙"], most=2, unit="个单位")
-    '甲、乙等3个单位'
-    """
-    return "、".join(names) if len(names) <= most else "、".join(names[:most]) + f"等{len(names)}{unit}"
+    return "" if use.published_on is None else date_zh(use.published_on)

@@ -8,6 +8,7 @@ from dafeng.assessment.records import TargetAssessment
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, same_dimension
 from dafeng.base.target import Measure
+from dafeng.catalog.schemas import IndicatorMeasure
 from dafeng.reports.document import Figure
 from dafeng.reports.figure_content import (
     OutlookBand,
@@ -18,8 +19,9 @@ from dafeng.reports.figure_content import (
     StatusBars,
     StatusCount,
 )
-from dafeng.reports.october_facts import OctoberFacts, joined
+from dafeng.reports.october_facts import OctoberFacts
 from dafeng.reports.status_words import group_counts, state_en, state_zh
+from dafeng.reports.wording import joined
 
 __all__ = ["outlook_figure", "status_figure", "unit_en"]
 
@@ -84,7 +86,7 @@ def outlook_figure(facts: OctoberFacts, *, most: int = 9) -> Figure | None:
 
 
 def _panel(facts: OctoberFacts, row: TargetAssessment) -> OutlookPanel | None:
-    """Return the panel of a target, None for changes, milestones, yearly rows and short histories."""
+    """Return the panel of a target, None for changes, sums of yearly amounts, milestones, yearly rows and short histories."""
     indicator = facts.catalog.indicators.get(row.indicator)
     unit = facts.unit_of(row)
     fit = row.measure in (Measure.LEVEL, Measure.CUMULATIVE, Measure.LIMIT)
@@ -92,6 +94,7 @@ def _panel(facts: OctoberFacts, row: TargetAssessment) -> OutlookPanel | None:
         return None
     if (
         indicator is None
+        or (row.measure is Measure.CUMULATIVE and indicator.measure is IndicatorMeasure.FLOW)
         or not same_dimension(indicator.unit, row.canonical_unit)
         or not same_dimension(unit, indicator.unit)
     ):
@@ -101,7 +104,7 @@ def _panel(facts: OctoberFacts, row: TargetAssessment) -> OutlookPanel | None:
         for period, value in row.history
         if (parsed := Period.parse(period)).kind is PeriodKind.YEAR
     )
-    outlook = facts.verdict(row).outlook
+    outlook = next((one for one in row.verdicts if one.latest == row.latest), facts.verdict(row)).outlook
     bands: tuple[OutlookBand, ...] = ()
     if outlook is not None and outlook.expected is not None and outlook.low is not None and outlook.high is not None:
         low, middle, high = (

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from dafeng.assessment.records import Assessment, TargetAssessment, ValueUse
+from dafeng.assessment.records import Assessment, Status, TargetAssessment, ValueUse
 from dafeng.base.target import Measure
 from dafeng.reports.document import STATE_SHAPES, Align, Cell, Column, Row, Table
-from dafeng.reports.october_facts import MISSING, OctoberFacts, Promise, joined, published
+from dafeng.reports.october_facts import MISSING, OctoberFacts, Promise, published
 from dafeng.reports.status_words import group_counts, state_zh
+from dafeng.reports.wording import joined
 
 __all__ = [
     "chapter_table",
@@ -51,7 +52,7 @@ def _count_row(label: str, counts: dict[str, int], codes: Sequence[str]) -> Row:
 
 
 def gap_table(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> Table:
-    """Return the worst gaps for the leader's summary."""
+    """Return what needs most care for the leader's summary."""
     found = []
     for row in rows:
         use = facts.last_value(row)
@@ -59,7 +60,7 @@ def gap_table(facts: OctoberFacts, rows: Sequence[TargetAssessment]) -> Table:
             Row(
                 cells=(
                     Cell(text=row.phrase),
-                    Cell(text=MISSING if use is None else f"{facts.amount(use, row)}（{use.period_title}）"),
+                    Cell(text=_unknown(row) if use is None else facts.stated(use, row)),
                     Cell(text=facts.distance(row)),
                     Cell(text=state_zh(facts.catalog, row.status.value), state=row.status.value),
                     Cell(text=facts.lead(row)),
@@ -124,8 +125,8 @@ def _target_row(facts: OctoberFacts, promise: Promise, number: int) -> Row:
             Cell(text=first.clause),
             Cell(text=early),
             Cell(text=late),
-            _value_cell(facts, last_year, first),
-            _value_cell(facts, part, first),
+            _value_cell(facts, last_year, promise.worst),
+            _value_cell(facts, part, promise.worst),
             Cell(text="\n".join(estimates)),
             Cell(text="\n".join(distances)),
             Cell(text="\n".join(states)),
@@ -151,16 +152,23 @@ def _promised(facts: OctoberFacts, promise: Promise) -> tuple[str, str]:
         elif year is None:
             text = f"长期{text}"
         elif year not in _MILESTONES:
-            text = f"{text}（{year}年）"
+            text = f"{text}\n（{year}年）"
         columns[0 if year is None or year <= _MILESTONES[0] else 1].append(text)
     return "\n".join(columns[0]), "\n".join(columns[1])
 
 
+def _unknown(row: TargetAssessment) -> str:
+    """Return the word for what is not known: of a milestone its evidence, and nothing where that lies in another year."""
+    if row.measure is not Measure.MILESTONE:
+        return MISSING
+    return "" if row.status.fulfilled else "尚无佐证"
+
+
 def _value_cell(facts: OctoberFacts, use: ValueUse | None, row: TargetAssessment) -> Cell:
+    if row.measure is Measure.MILESTONE:
+        return Cell(text=_unknown(row) if use is None else facts.amount(use, row))
     if use is None:
         return Cell(text=MISSING)
-    if row.measure is Measure.MILESTONE:
-        return Cell(text=facts.amount(use, row))
     text = facts.number(use, row)
     return Cell(text=text, number=float(text), digits=len(text.partition(".")[2]))
 
@@ -178,7 +186,11 @@ def _basis(
         parts.append(facts.catalog.term("extent", use.extent.value))
         parts += filter(None, (facts.kind_note(use), use.basis and facts.catalog.term("basis", use.basis)))
     if last is None and any_value is not None:
-        parts.append(f"最近值{any_value.period_title}{facts.amount(any_value, promise.first)}")
+        parts.append(f"最近值{facts.stated(any_value, promise.first)}")
+    readings = _by_reading(facts, promise.worst)
+    if any_value is not None and any_value.parts and promise.first.measure is Measure.CUMULATIVE and not readings:
+        parts.append(facts.stated(any_value, promise.first))
+    parts += readings
     if part is not None and not part.period.endswith("..09"):
         parts.append(f"进度值为{part.period_title}")
     if use is not None and facts.disagrees(use):
@@ -186,6 +198,14 @@ def _basis(
     if promise.first.pending_grade:
         parts.append("口径待核")
     return "；".join(dict.fromkeys(parts))
+
+
+def _by_reading(facts: OctoberFacts, row: TargetAssessment) -> list[str]:
+    """Return the value under each reading, where readings rest on different values."""
+    decided = [(one.reading, one.decided_by) for one in row.verdicts if one.decided_by is not None]
+    if len({use.value for _, use in decided}) < 2:
+        return []
+    return [f"{reading}：{facts.stated(use, row)}" for reading, use in decided]
 
 
 def progress_table(facts: OctoberFacts) -> Table:
@@ -205,7 +225,7 @@ def progress_table(facts: OctoberFacts) -> Table:
     rows: list[Row] = []
     number = 0
     for owner, owned in groups.items():
-        rows.append(Row(group=f"{owner}（{len(owned)}项）"))
+        rows.append(Row(group=f"{owner}（{len({row.target for row in owned})}项）"))
         for row in owned:
             number += 1
             rows.append(_progress_row(facts, row, number))
@@ -214,26 +234,27 @@ def progress_table(facts: OctoberFacts) -> Table:
 
 def _progress_row(facts: OctoberFacts, row: TargetAssessment, number: int) -> Row:
     use, part = facts.last_value(row), facts.part_of_year(row)
-    progress = [f"{use.period_title}{facts.amount(use, row)}"] if use is not None else []
+    progress = [facts.stated(use, row)] if use is not None else []
     if part is not None and part != use:
-        progress.append(f"{part.period_title}{facts.amount(part, row)}")
-    gap = facts.distance(row)
-    verdict = facts.verdict(row)
-    problem = "" if row.status.fulfilled or row.status.value in ("on_track", "open") else row.reason
+        progress.append(facts.stated(part, row))
+    running = row.year == facts.assessment.as_of.year and row.status is Status.NO_DATA
+    problem = "" if row.status.fulfilled or running or row.status in (Status.ON_TRACK, Status.OPEN) else row.reason
     next_step = ""
-    if use is None:
+    if running:
+        next_step = "年底后报送全年数据"
+    elif row.measure is Measure.MILESTONE:
+        next_step = "" if row.status.fulfilled else facts.next_step(row)
+    elif use is None or row.status is Status.UNPROVEN:
         next_step = f"由{facts.supplier(row)}提供数据"
-    elif gap.startswith("差"):
-        next_step = f"{'' if row.deadline is None else f'{row.deadline}年底前'}补足{gap[1:]}"
-    elif verdict.outlook is not None and row.status.value in ("at_risk", "off_track"):
-        next_step = "加强跟踪，按季核对进度"
+    elif not row.status.fulfilled:
+        next_step = facts.next_step(row)
     year = f"（{row.year}年）" if row.year is not None else ""
     return Row(
         cells=(
             Cell(text=str(number), number=number, digits=0),
             Cell(text=f"{row.clause}　{row.phrase}{year}"),
             Cell(text="（由承办人补充）"),
-            Cell(text="；".join(progress) or MISSING),
+            Cell(text="；".join(progress) or _unknown(row)),
             Cell(text=state_zh(facts.catalog, row.status.value), state=row.status.value),
             Cell(text=joined([use.as_written for use in row.bodies], most=3, unit="家") or "方案未写"),
             Cell(text=problem),
@@ -247,17 +268,18 @@ def source_table(facts: OctoberFacts) -> Table:
     columns = (
         _column("indicator", "指标", 34), _column("period", "期", 22, Align.CENTER), _column("value", "数值", 24, Align.RIGHT),
         _column("dataset", "数据集", 36), _column("file", "文件", 34), _column("cell", "表与单元格", 28),
-        _column("published", "发布日期", 18, Align.CENTER), _column("others", "其他来源的值", 30),
+        _column("published", "发布日期", 24, Align.CENTER), _column("others", "其他来源的值", 30),
     )  # fmt: skip
     rows: list[Row] = []
     for promise in facts.promises:
-        seen: list[tuple[str, str]] = []
+        seen: list[tuple[str, str, str, float]] = []
         for row in promise.rows:
-            for use in (facts.verdict(row).decided_by, row.latest, facts.part_of_year(row)):
-                if use is None or (use.period, use.dataset) in seen:
+            read = [use for one in row.verdicts for use in (one.decided_by, one.latest)]
+            for use in (*read, row.latest, facts.part_of_year(row)):
+                if use is None or (use.period, use.dataset, use.basis, use.value) in seen:
                     continue
                 rows.append(_source_row(facts, row, use, promise.anchor if not seen else None))
-                seen.append((use.period, use.dataset))
+                seen.append((use.period, use.dataset, use.basis, use.value))
     return Table(id="sources", title="数据来源", columns=columns, rows=tuple(rows), size=8.5)
 
 
@@ -267,7 +289,7 @@ def _source_row(facts: OctoberFacts, row: TargetAssessment, use: ValueUse, ancho
     return Row(
         anchor=anchor,
         cells=(
-            Cell(text=row.label),
+            Cell(text=row.label + (f"（{facts.catalog.term('basis', use.basis)}）" if use.basis else "")),
             Cell(text=use.period_title),
             Cell(text=facts.amount(use, row)),
             Cell(text="；".join(filter(None, (facts.dataset_name(use.dataset), facts.kind_note(use), worked_out)))),
@@ -294,7 +316,7 @@ def unknown_table(facts: OctoberFacts) -> Table:
                 anchor=f"unknown-{promise.first.target}",
                 cells=(
                     Cell(text=str(number), number=number, digits=0),
-                    Cell(text=promise.first.label),
+                    Cell(text=facts.lacking_label(promise)),
                     Cell(text=row.clause),
                     Cell(text=lacking.reason),
                     Cell(text=facts.supplier(row)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
@@ -69,14 +70,14 @@ def responsibility_report(
     rows = [row for row in duties.rows if body is None or any(use.id == body for use in row.bodies)]
     owner = "" if body is None else f"（{catalog.bodies[body].name if body in catalog.bodies else body}）"
     title = "重点任务及责任分工表" + owner
-    used = {use.as_written for row in rows for use in row.bodies}
+    used = Counter(use.as_written for row in rows for use in row.bodies)
     names = tuple(
         Row(
             cells=(
                 Cell(text=alias.as_written),
                 Cell(text=alias.name if alias.body else "机构库中没有对应，按原文保留"),
                 Cell(text=alias.successor or ""),
-                Cell(text=str(alias.rows), number=alias.rows, digits=0),
+                Cell(text=str(used[alias.as_written]), number=used[alias.as_written], digits=0),
             )
         )
         for alias in duties.aliases

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
 from dafeng.base.quantity import conversion_factor, dimension_of, fold_width
 
-__all__ = ["amount_zh", "date_zh", "difference_zh", "number_zh", "shown_digits", "signature_indents", "text_width"]
+__all__ = [
+    "amount_zh",
+    "date_zh",
+    "difference_zh",
+    "joined",
+    "number_zh",
+    "shown_digits",
+    "shown_number",
+    "signature_indents",
+    "text_width",
+    "written_unit",
+]
 
 _COUNT: Final = "[count]"
 
@@ -83,6 +95,31 @@ def shown_digits(unit: str) -> tuple[int, bool]:
     return 2, False
 
 
+def shown_number(value: float, unit: str, *, apart_from: float | None = None) -> str:
+    """Return a number as its unit is written: areas of 万平方米 with two decimals, counts whole.
+
+    Examples
+    --------
+    >>> shown_number(12.5, "万平方米"), shown_number(5.0, "个"), shown_number(34.999, "%", apart_from=35.0)
+    ('12.50', '5', '34.999')
+    """
+    digits, keep = shown_digits(unit) if unit else (2, False)
+    if digits == 0 and abs(value - round(value)) > 1e-9:
+        digits = 2
+    return number_zh(value, digits, keep=keep, apart_from=apart_from)
+
+
+def written_unit(unit: str) -> str:
+    """Return a unit as it follows a number; a bare ratio has none.
+
+    Examples
+    --------
+    >>> written_unit("公里"), written_unit("比值")
+    ('公里', '')
+    """
+    return "" if unit in ("比", "比值") else unit
+
+
 def amount_zh(value: float, unit: str, shown: str, *, apart_from: float | None = None) -> str:
     """Return a value of one unit as an amount in another, number and unit together.
 
@@ -101,11 +138,8 @@ def amount_zh(value: float, unit: str, shown: str, *, apart_from: float | None =
     ('123.46万平方米', '30%', '5个')
     """
     factor = conversion_factor(unit, shown)
-    digits, keep = shown_digits(shown)
-    if digits == 0 and abs(value * factor - round(value * factor)) > 1e-9:
-        digits = 2
     bound = None if apart_from is None else float(f"{apart_from * factor:.15g}")
-    return number_zh(float(f"{value * factor:.15g}"), digits, keep=keep, apart_from=bound) + shown
+    return shown_number(float(f"{value * factor:.15g}"), shown, apart_from=bound) + shown
 
 
 def difference_zh(value: float, unit: str, shown: str) -> str:
@@ -135,3 +169,14 @@ def signature_indents(signer: str, day: date | None) -> tuple[str, float, float]
     text = date_zh(day) if day else "    年  月  日"
     day_right = max(2.0, text_width(signer) - text_width(text))
     return text, max(2.0, text_width(text) + day_right + 2 - text_width(signer)), day_right
+
+
+def joined(names: Sequence[str], most: int = 8, *, unit: str = "项") -> str:
+    """Return names as a Chinese list, with 等 and their number after the first `most`.
+
+    Examples
+    --------
+    >>> joined(["甲", "乙", "丙"], most=2, unit="个单位")
+    '甲、乙等3个单位'
+    """
+    return "、".join(names) if len(names) <= most else "、".join(names[:most]) + f"等{len(names)}{unit}"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from dafeng.assessment import Assessment
-from dafeng.base.errors import ContentError
+from dafeng.base.errors import ContentError, UsageError
 from dafeng.base.listener import Listener, silent
 from dafeng.base.record import Record
 from dafeng.catalog.yaml_source import read_yaml
-from dafeng.lake import Workspace, find_workspace
+from dafeng.lake import Workspace
 from dafeng.reports import FontReport
 from dafeng.workflow.assessing import assess
 from dafeng.workflow.facts import ImportOptions, ImportOutcome, import_file
@@ -58,10 +58,20 @@ def make_demo_workspace(root: Path, *, listener: Listener = silent) -> tuple[Set
     ------
     ContentError
         The list of imports is faulty.
+    UsageError
+        The folder is a workspace of something else, into which nothing fictional may go.
     """
     source = demo_files()
-    workspace = find_workspace(root, {}, root) if (root / "dafeng.toml").exists() else None
-    if workspace is None:
+    if (root / "dafeng.toml").exists():
+        workspace = Workspace.open(root)
+        if workspace.settings.plan != DEMO_PLAN:
+            raise UsageError(
+                f"{root} 是「{workspace.settings.title}」的工作区 / is the workspace of something else",
+                doing="run the demonstration",
+                expected="a new folder, or the demonstration's own workspace",
+                next_step="换一个文件夹：dafeng demo 新文件夹",
+            )
+    else:
         workspace = Workspace.create(root, title="示范市（虚构）", place="demo-city", plan=DEMO_PLAN)
     workspace.put_catalog(source / "catalog")
     workspace.put_document(source / "documents" / "plan.txt")

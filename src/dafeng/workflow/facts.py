@@ -16,7 +16,7 @@ from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA, ObservationKind
 from dafeng.base.record import Record
 from dafeng.intake import export_table, import_table
-from dafeng.lake import ObservationLake, Workspace
+from dafeng.lake import ObservationLake, Workspace, content_digest
 from dafeng.workflow.setting import Setting
 
 __all__ = [
@@ -114,7 +114,8 @@ def import_file(
 ) -> ImportOutcome:
     """Read a table, keep the file, and publish what was accepted as one batch.
 
-    The batch is named after the file, the options and the catalog: the same import twice is one, whatever the clock says.
+    The batch is named after the file, the options and what was read: the same import twice is one, whatever the clock says,
+    and a catalog or a dafeng that reads the file otherwise makes a new one.
 
     Raises
     ------
@@ -144,11 +145,12 @@ def import_file(
         return outcome
     listener("入库 / publish", 0, None)
     workspace.put_document(path)
-    said = f"{result.document} {options.model_dump_json()} {setting.catalog.digest}"
+    said = f"{result.document} {options.model_dump_json()} {content_digest(result.observations)}"
     batch = f"import-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
     published = lake.publish(result.observations, batch=batch, lineage=result.lineage)
-    counts = published.model_dump(include={"appended", "superseded", "unchanged", "already"})
-    return outcome.model_copy(update=counts)
+    if published.already:
+        return outcome.model_copy(update={"already": True, "unchanged": result.observations.height})
+    return outcome.model_copy(update=published.model_dump(include={"appended", "superseded", "unchanged"}))
 
 
 def read_facts(
@@ -207,6 +209,7 @@ def export_data(
             next_step="换一个文件名，或加 --force",
         )
     frame = read_facts(setting, indicators=indicators, places=places, as_of=as_of).select(list(SCHEMA))
+    path.parent.mkdir(parents=True, exist_ok=True)
     export_table(frame, path, setting.catalog, layout=layout)
     return frame.height
 

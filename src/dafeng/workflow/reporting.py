@@ -104,12 +104,12 @@ def build_report(
     Raises
     ------
     UsageError
-        A format is unknown.
+        A format is unknown, or none is named.
     """
     unknown = [each for each in formats if each not in FORMATS]
-    if unknown:
+    if unknown or not formats:
         raise UsageError(
-            f"不认识的格式 {', '.join(unknown)} / unknown format",
+            f"不认识的格式 {', '.join(unknown)} / unknown format" if unknown else "没有给出格式 / no format is named",
             doing="build a report",
             expected=" ".join(FORMATS),
             next_step="--format docx,xlsx,html,pdf",

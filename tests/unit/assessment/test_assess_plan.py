@@ -261,7 +261,7 @@ def test_a_lake_of_a_million_observations_is_filtered_once() -> None:
 
 def test_the_running_year_has_an_estimate_that_is_at_least_what_its_months_brought() -> None:
     def estimate(indicator: str, rows: list[dict[str, object]]) -> OutlookUse | None:
-        unit = "公里" if indicator == "pipes" else "万平方米"
+        unit = {"pipes": "公里", "area": "万平方米", "width": "米"}[indicator]
         target = {
             "indicator": indicator,
             "value": 5000,
@@ -278,9 +278,49 @@ def test_the_running_year_has_an_estimate_that_is_at_least_what_its_months_broug
     assert (flow.year, flow.low, flow.expected) == (2026, 130.0, 130.0)
     stock = estimate("area", [*years, {"period": "2026-01..09", "value": 130.0}])
     assert stock is not None
-    assert stock.expected == pytest.approx(108.0, abs=1.0)
+    assert (stock.low, stock.expected) == (130.0, 130.0)
+    falling = estimate("width", [*years, {"period": "2026-01..09", "value": 130.0}])
+    assert falling is not None
+    assert falling.expected == pytest.approx(108.0, abs=1.0)
     refused = estimate("pipes", years[:3])
     assert refused is not None
     assert refused.expected is None
     assert refused.refused
     assert estimate("pipes", []) is None
+
+
+LEAKAGE = {
+    "indicator": "leakage", "comparator": "<=", "value": 8, "unit": "%", "by": 2030, "measure": "level",
+    "readings": [{"name": "甲", "basis": "basic"}, {"name": "乙", "basis": "comprehensive"}],
+}  # fmt: skip
+
+
+def test_each_reading_carries_its_own_values_and_estimate_and_no_other_readings() -> None:
+    rows: list[dict[str, object]] = [
+        {"period": year, "value": value + 0.1 * (2025 - year), "basis": basis, "kind": "demonstration"}
+        for year in range(2019, 2026)
+        for basis, value in (("basic", 7.5), ("comprehensive", 12.0))
+    ]
+    rows += [{"period": "2026-01..09", "value": 11.8, "basis": "comprehensive", "kind": "demonstration"}]
+    row = only_row(judge(LEAKAGE, facts(rows, indicator="leakage")))
+    basic, comprehensive = row.verdicts
+    assert row.latest == basic.latest
+    assert row.part_year is None
+    assert comprehensive.latest is not None
+    assert comprehensive.part_year is not None
+    assert (comprehensive.latest.value, comprehensive.part_year.value) == (12.0, 11.8)
+    for verdict, value in ((basic, 7.4), (comprehensive, 11.9)):
+        assert verdict.year_outlook is not None
+        assert verdict.year_outlook.expected == pytest.approx(value, abs=0.15)
+    assert row.status is Status.DEPENDS_ON_DEFINITION
+    assert row.reason.startswith("【演示】取决于口径")
+    assert row.reason.count("【演示】") == 1
+
+
+def test_changes_and_milestones_have_no_estimate_of_the_year() -> None:
+    change = {
+        "indicator": "heat_loss", "comparator": "=", "value": 5, "unit": "个百分点", "by": 2030, "measure": "change",
+        "base": {"year": 2018}, "change": "decrease",
+    }  # fmt: skip
+    rows = [{"period": year, "value": 20.0 - 0.3 * (year - 2018)} for year in range(2018, 2026)]
+    assert only_row(judge(change, facts(rows, indicator="heat_loss"))).year_outlook is None

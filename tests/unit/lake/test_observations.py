@@ -397,3 +397,17 @@ def test_the_expression_of_current_facts_is_plain_relational_sql_for_a_distribut
     assert "ROW_NUMBER()" in sql
     assert "ASOF" not in sql
     assert all(f"`{name.upper()}`" in sql for name in KEY)
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder"])
+def test_data_files_without_their_log_are_a_fault_and_no_empty_lake(lake: ObservationLake, left: str) -> None:
+    lake.publish(facts(1.0), batch="a")
+    log = lake.folder / "observations" / "_delta_log"
+    shutil.rmtree(log)
+    if left == "an empty folder":
+        log.mkdir()
+    assert "lake.log.unreadable" in {finding.name for finding in lake.verify()}
+    for broken in (lake.snapshot, lambda: lake.publish(facts(2.0), batch="b")):
+        with pytest.raises(LakeError, match="its log is missing") as caught:
+            broken()
+        assert four_parts(caught.value)

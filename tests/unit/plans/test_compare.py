@@ -88,6 +88,24 @@ def test_other_extents_classes_and_bases_are_named() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("child", "parent", "differences"),
+    [
+        ({}, {"scope": "全国"}, ("上级指全国总体，不是对各地的要求",)),
+        ({}, {"scope": "地级以上重点城市"}, ("对象不同：上级限于地级以上重点城市",)),
+        ({"scope": "全市"}, {"scope": "城镇"}, ("对象不同：上级限于城镇，本方案为全市",)),
+        ({"label": "城镇轨道里程"}, {"scope": "城镇"}, ()),
+        ({"scope": "全市"}, {}, ()),
+    ],
+)
+def test_a_scope_that_the_parent_names_and_the_plan_does_not_is_said(
+    child: dict[str, Any], parent: dict[str, Any], differences: tuple[str, ...]
+) -> None:
+    found = row({**RAIL, **child}, {**RAIL, **parent})
+    assert found.differences == differences
+    assert found.relation is Relation.EQUAL
+
+
 def test_two_different_classes_are_never_compared() -> None:
     comparison = compare({**RAIL, "building_class": "public"}, {**RAIL, "building_class": "residential"})
     rows = [item for item in comparison.rows if item.level == "province"]

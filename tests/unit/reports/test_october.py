@@ -12,12 +12,13 @@ from docx import Document
 from docx.table import Table as DocxTable
 
 from dafeng.assessment import assess_plan
-from dafeng.assessment.records import Assessment
+from dafeng.assessment.records import Amount, Assessment, Status
 from dafeng.base.observation import observation_frame
+from dafeng.base.target import Comparator
 from dafeng.catalog import load_catalog
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import Plan
-from dafeng.plans import responsibility_list
+from dafeng.plans import BodyRole, BodyUse, responsibility_list
 from dafeng.reports import (
     FontReport,
     OctoberRequest,
@@ -28,7 +29,9 @@ from dafeng.reports import (
     responsibility_report,
 )
 from dafeng.reports.document import Annex, Heading, Paragraph, Slot, Table
+from dafeng.reports.october_facts import OctoberFacts
 
+WATER = BodyUse(id="city-water", name="某市水务局", as_written="市水务局", role=BodyRole.MEMBER)
 GOLDEN = Path(__file__).parents[2] / "golden" / "reports" / "october.txt"
 
 
@@ -207,3 +210,41 @@ def test_the_responsibility_list_of_one_body_holds_only_its_rows() -> None:
     every = next(responsibility_report(duties, catalog, as_of=date(2025, 10, 28)).tables())
     own = next(responsibility_report(duties, catalog, as_of=date(2025, 10, 28), body="qingdao-water").tables())
     assert 0 < len(own.rows) < len(every.rows)
+
+
+def test_a_value_on_a_bound_that_asks_for_more_is_not_said_to_complete_it(
+    assessment: Assessment, plan: Plan, catalog: Catalog
+) -> None:
+    first = assessment.rows[0]
+    verdict = first.verdicts[0]
+    assert verdict.decided_by is not None
+    exact = verdict.decided_by.model_copy(update={"value": 350.0, "shown_value": 350.0})
+    gap = Amount(value=0.0, unit="km", shown_value=0.0, shown_unit="公里")
+    decided = verdict.model_copy(update={"status": Status.MISSED, "decided_by": exact, "gap": gap})
+    row = first.model_copy(
+        update={"comparator": Comparator.MORE_THAN, "status": Status.MISSED, "verdicts": (decided,), "latest": exact}
+    )
+    facts = OctoberFacts(assessment.model_copy(update={"rows": (row,)}), plan, catalog, year=2025)
+    assert facts.distance(row) == "恰为界限值，要求大于此值"
+    met = row.model_copy(update={"comparator": Comparator.AT_LEAST})
+    assert facts.distance(met) == "完成100%"
+
+
+def test_a_body_is_asked_for_data_under_one_name_only(assessment: Assessment, plan: Plan, catalog: Catalog) -> None:
+    rest, unknown = assessment.rows[:-1], assessment.rows[-1]
+    other = unknown.model_copy(
+        update={"target": "reuse-2025", "bodies": (WATER.model_copy(update={"as_written": "某市水务局"}),)}
+    )
+    both = assessment.model_copy(update={"rows": (*rest[:-2], unknown, other)})
+    facts = OctoberFacts(both, plan, catalog, year=2025)
+    assert {facts.supplier(promise.first) for promise in facts.lacking()} == {"市水务局"}
+
+
+def test_the_names_of_a_bodys_list_count_its_own_rows_only() -> None:
+    catalog = load_catalog()
+    duties = responsibility_list(catalog.plan("qingdao-2024"), catalog)
+    paper = responsibility_report(duties, catalog, as_of=date(2025, 10, 28), body="qingdao-water")
+    own = sum(row.group is None for row in next(paper.tables()).rows)
+    names = {row[0]: int(row[3]) for row in rows(paper, "names")}
+    assert names["市水务管理局"] == own
+    assert max(names.values()) <= own

@@ -118,7 +118,7 @@ def test_a_page_shows_state_by_word_and_shape(page: str) -> None:
 def test_the_source_annex_names_dataset_file_and_cell(page: str) -> None:
     row = re.search(r'<tr id="source-rail-2025">.*?</tr>', page)
     assert row is not None
-    for text in ("某年鉴", "年鉴.xlsx", "表3!B7", "2025-06-01", "other：353"):
+    for text in ("某年鉴", "年鉴.xlsx", "表3!B7", "2025年6月1日", "other：353"):
         assert text in row.group()
 
 
