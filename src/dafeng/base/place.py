@@ -10,6 +10,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from dafeng.base.errors import AmbiguousNameError, UnknownNameError, close_names
+from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
 
 __all__ = ["Extent", "FormerParent", "Place", "PlaceCode", "PlaceKind", "PlaceLevel", "PlaceTree"]
@@ -145,6 +146,9 @@ class PlaceTree:
         for place in self._places.values():
             for name in {place.name, place.name_en, *place.aliases, *(code.code for code in place.codes)}:
                 self._names[name.casefold()].append(place)
+        self._folded: dict[str, list[Place]] = defaultdict(list)
+        for name, named in self._names.items():
+            self._folded[fold_width(name)] += [place for place in named if place not in self._folded[fold_width(name)]]
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
@@ -171,11 +175,15 @@ class PlaceTree:
     def candidates(
         self, text: str, *, within: str | None = None, level: PlaceLevel | None = None, day: date | None = None
     ) -> list[Place]:
-        """Return every place that answers to `text`, narrowed by ancestor, level and day."""
+        """Return every place that answers to `text`, narrowed by ancestor, level and day.
+
+        White space and width do not matter where nothing answers to the text as it stands; a text may name what the place
+        lies in before it, as in 济南市市中区.
+        """
         if text in self._places and within is None and level is None:
             return [self._places[text]]
         name = text.strip().casefold()
-        found = list(self._names.get(name, []))
+        found = list(self._names.get(name) or self._folded.get(fold_width(name)) or self._joined(fold_width(name), day))
         if text in self._places and self._places[text] not in found:
             found.append(self._places[text])
         if within is not None:
@@ -183,6 +191,17 @@ class PlaceTree:
         if level is not None:
             found = [place for place in found if place.level is level]
         return [place for place in found if place.exists_on(day)] or found
+
+    def _joined(self, name: str, day: date | None) -> list[Place]:
+        """Return the places of a text that names an ancestor, then a place within it."""
+        found: list[Place] = []
+        for cut in range(2, len(name) - 1):
+            above = {place.id for place in self._folded.get(name[:cut], ())}
+            rest = above and (self._folded.get(name[cut:]) or self._joined(name[cut:], day))
+            found += [
+                place for place in rest or () if place not in found and above & {*self.ancestor_ids(place.id, day)}
+            ]
+        return found
 
     def resolve(
         self, text: str, *, within: str | None = None, level: PlaceLevel | None = None, day: date | None = None

@@ -93,14 +93,16 @@ _registry.load_definitions(_DEFINITIONS.strip().splitlines())
 
 
 def fold_width(text: str) -> str:
-    """Return `text` with full-width forms, ㎡ and the like brought to their plain form, and white space removed.
+    """Return `text` with full-width forms, ㎡ and the like brought to their plain form, and white space (of no width too) removed.
 
     Examples
     --------
     >>> fold_width("７．９ ％"), fold_width("万㎡")
     ('7.9%', '万m2')
     """
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).replace("／", "/").replace("﹪", "%"))
+    return re.sub(
+        r"[\s\u200b-\u200d\u2060\ufeff]+", "", unicodedata.normalize("NFKC", text).replace("／", "/").replace("﹪", "%")
+    )
 
 
 def _read_part(part: str) -> tuple[float, str] | None:

@@ -18,6 +18,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.place import Place, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
+from dafeng.catalog.carbon_schemas import Boundary, Factor
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, Plan, ProjectField, Source, Term
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
@@ -34,12 +35,14 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "adapters": Adapter,
     "seasons": HeatingSeason,
     "plans": Plan,
+    "factors": Factor,
+    "boundaries": Boundary,
 }
 _IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from")}
 _BREAKDOWN_GROUPS: Final = {
     "building_class": ("building_class",),
     "carrier": ("carrier",),
-    "end_use": ("end_use", "sector"),
+    "end_use": ("end_use", "sector", "material", "transport_mode"),
     "boundary": ("boundary", "boundary_scope", "boundary_memo"),
 }
 _Entry = TypeVar("_Entry", bound=Record)
@@ -201,7 +204,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     digest : str
@@ -216,6 +219,8 @@ class Catalog:
         self.sources: dict[str, Source] = entries.of("sources", Source)
         self.adapters: dict[str, Adapter] = entries.of("adapters", Adapter)
         self.fields: dict[str, ProjectField] = entries.of("fields", ProjectField)
+        self.factors: dict[str, Factor] = entries.of("factors", Factor)
+        self.boundaries: dict[str, Boundary] = entries.of("boundaries", Boundary)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():

@@ -12,6 +12,7 @@ from dafeng.base.observation import BREAKDOWNS
 from dafeng.base.place import Place
 from dafeng.base.quantity import convert, dimension_of, dimension_powers, fold_width, same_dimension
 from dafeng.base.target import Measure, Target
+from dafeng.catalog.carbon_checks import check_boundaries, check_factors
 from dafeng.catalog.catalog import Catalog, Entries
 from dafeng.catalog.expression import FieldType, check_expression
 from dafeng.catalog.schemas import Adapter, Indicator, Plan
@@ -85,7 +86,7 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         The same entries, indexed.
     """
     checker = _Checker(entries, catalog)
-    for step in (_places, _vocabulary, _bodies, _indicators, _adapters, _plans):
+    for step in (_places, _vocabulary, _bodies, _indicators, _adapters, _plans, check_factors, check_boundaries):
         step(checker)
     return checker.findings
 

@@ -404,3 +404,28 @@ def test_no_observations_give_no_results() -> None:
         assert computed.observations.is_empty()
         assert computed.observations.schema == empty.schema
         assert computed.findings == []
+
+
+def test_findings_of_one_kind_are_counted_and_show_the_worst() -> None:
+    many = [f"place-{number}" for number in range(50)]
+    rows = [row("people", name, 100.0) for name in many]
+    rows += [row("served", name, 101.0 + number) for number, name in enumerate(many)]
+    rows += [row("coverage_rate", name, 90.0) for name in many]
+    computed = formulas_of(*rows)
+    assert computed.observations.filter(pl.col("indicator") == "coverage_rate").height == 50
+    found = {one.name: one for one in computed.findings}
+    assert len(found) == len(computed.findings), "one of each kind"
+    beyond = found["methods.formula.beyond-bounds"]
+    assert (beyond.evidence["rows"], beyond.evidence["place"], beyond.evidence["value"]) == (50, "place-49", 150.0)
+    assert (beyond.evidence["lowest"], beyond.evidence["highest"]) == (101.0, 150.0)
+    residual = found["methods.result.residual"]
+    assert (residual.evidence["rows"], residual.evidence["residual"], residual.severity) == (50, -60.0, "warning")
+    assert "共 50 个" in residual.sentence
+
+
+def test_differences_by_rounding_are_counted_apart_from_real_ones() -> None:
+    pairs = {"east": 80.1, "west": 80.2, "north": 60.0}
+    rows = [row("people", name, 100.0) for name in pairs] + [row("served", name, 80.0) for name in pairs]
+    computed = formulas_of(*rows, *(row("coverage_rate", name, value) for name, value in pairs.items()))
+    found = sorted((one.severity.value, one.evidence["rows"], one.evidence["place"]) for one in computed.findings)
+    assert found == [("info", 2, "west"), ("warning", 1, "north")]
