@@ -28,6 +28,8 @@ __all__ = [
     "compare_with_stated",
     "enter",
     "finding",
+    "of_many",
+    "worst_of",
     "write",
 ]
 
@@ -313,33 +315,57 @@ def write(
     )
 
 
+def worst_of(rows: pl.DataFrame, group: Sequence[str], by: pl.Expr) -> pl.DataFrame:
+    """Return the row of each group in which `by` is greatest, with ``rows``, the number of rows of its group.
+
+    A finding is made of each: a hundred thousand sentences of one kind are read by nobody.
+    """
+    return (
+        rows.sort([*group, by, *KEY], descending=[*[False] * len(group), True, *[False] * len(KEY)], nulls_last=True)
+        .with_columns(rows=pl.len().over(group))
+        .unique(group, keep="first", maintain_order=True)
+    )
+
+
+def of_many(row: Mapping[str, int]) -> str:
+    """Return what a sentence about the worst of several rows adds; nothing where it is the only one."""
+    return f"；同类共 {row['rows']} 个，此为最甚" if row["rows"] > 1 else ""
+
+
 def _spread(ranked: pl.DataFrame) -> list[Finding]:
+    known = pl.col("value").is_not_null()
     several = (
-        ranked.filter(pl.col("value").is_not_null())
+        ranked.filter(known & (pl.len().over(RESULT_KEY) > 1))
         .group_by(RESULT_KEY, maintain_order=True)
         .agg(pl.col("value").min().alias("least"), pl.col("value").max().alias("most"), "dataset")
         .filter(pl.col("dataset").list.len() > 1)
+        .with_columns(datasets=pl.col("dataset").list.join("、"), chosen=pl.col("dataset").list.first())
+        .with_columns(dataset="datasets")
     )
     return [
         finding(
             "result.several-datasets",
-            f"{row['place']} {row['period']} {row['indicator']} 有 {len(row['dataset'])} 个来源的结果，采用 {row['dataset'][0]}",
+            f"{row['place']} {row['period']} {row['indicator']} 有多个来源的结果（{row['datasets']}），"
+            f"采用 {row['chosen']}{of_many(row)}",
             severity=Severity.INFO,
             indicator=row["indicator"],
             place=row["place"],
             period=row["period"],
-            datasets="、".join(row["dataset"]),
+            datasets=row["datasets"],
             low=row["least"],
             high=row["most"],
+            rows=row["rows"],
         )
-        for row in several.iter_rows(named=True)
+        for row in worst_of(several, ["indicator", "datasets"], pl.col("most") - pl.col("least")).iter_rows(named=True)
     ]
 
 
 def compare_with_stated(
     results: pl.DataFrame, rows: pl.DataFrame, *, what: str, on: Sequence[str] = KEY
 ) -> list[Finding]:
-    """Return a finding for each stated value that differs from the computed one of its own dataset.
+    """Return findings on stated values that differ from the computed ones of their own dataset.
+
+    One for each indicator, dataset and weight: it shows the greatest difference and says how many there are.
 
     Parameters
     ----------
@@ -361,15 +387,15 @@ def compare_with_stated(
         .with_columns(residual=residual, relative=residual.abs() / size)
         .filter(residual.abs() > _INEXACT * size)
         .filter((pl.col("coverage").fill_null(1.0) >= 1.0 - _INEXACT) | (pl.col("residual") < 0))
-        .sort(KEY)
+        .with_columns(rounding=pl.col("relative") <= ROUNDING)
     )
     return [
         finding(
             "result.residual",
             f"{row['place']} {row['period']} {row['indicator']}：填报值 {row['stated']:g} 与{what} {row['value']:g} "
-            f"相差 {row['residual']:g}",
-            severity=Severity.INFO if row["relative"] <= ROUNDING else Severity.WARNING,
-            next_step="核对填报值与各分项" if row["relative"] > ROUNDING else "",
+            f"相差 {row['residual']:g}{of_many(row)}",
+            severity=Severity.INFO if row["rounding"] else Severity.WARNING,
+            next_step="" if row["rounding"] else "核对填报值与各分项",
             indicator=row["indicator"],
             place=row["place"],
             period=row["period"],
@@ -377,6 +403,7 @@ def compare_with_stated(
             stated=row["stated"],
             computed=row["value"],
             residual=row["residual"],
+            rows=row["rows"],
         )
-        for row in differ.iter_rows(named=True)
+        for row in worst_of(differ, ["indicator", "dataset", "rounding"], pl.col("relative")).iter_rows(named=True)
     ]

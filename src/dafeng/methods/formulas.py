@@ -13,7 +13,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import KEY
 from dafeng.catalog.expression import FieldType, evaluate, expression_names
 from dafeng.catalog.schemas import Indicator
-from dafeng.methods.computed import Computed, compare_with_stated, enter, finding, write
+from dafeng.methods.computed import Computed, compare_with_stated, enter, finding, of_many, worst_of, write
 
 __all__ = ["compute_formulas"]
 
@@ -227,18 +227,24 @@ def _beyond_bounds(computed: pl.DataFrame, indicator: Indicator) -> list[Finding
     low = -float("inf") if indicator.minimum is None else indicator.minimum
     high = float("inf") if indicator.maximum is None else indicator.maximum
     beyond = computed.filter((pl.col("value") < low) | (pl.col("value") > high))
+    if not beyond.height:
+        return []
+    excess = pl.max_horizontal(low - pl.col("value"), pl.col("value") - high)
+    most = worst_of(beyond, ["indicator"], excess).row(0, named=True)
     return [
         finding(
             "formula.beyond-bounds",
-            f"{row['place']} {row['period']} {indicator.zh}：公式结果 {row['value']:g} 超出允许范围",
+            f"{most['place']} {most['period']} {indicator.zh}：公式结果 {most['value']:g} 超出允许范围" + of_many(most),
             severity=Severity.WARNING,
             next_step="核对公式各项的单位与口径",
             indicator=indicator.id,
-            place=row["place"],
-            period=row["period"],
-            value=row["value"],
+            place=most["place"],
+            period=most["period"],
+            value=most["value"],
+            rows=most["rows"],
+            lowest=beyond.select(pl.col("value").min()).item(),
+            highest=beyond.select(pl.col("value").max()).item(),
         )
-        for row in beyond.iter_rows(named=True)
     ]
 
 

@@ -378,18 +378,22 @@ def _year_parts(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _part_years(whole: pl.DataFrame) -> list[Finding]:
+    series = whole.unique(["indicator", "place", "year", "sort"], keep="first", maintain_order=True)
+    kinds = ["indicator", "year", "sort", "given"]
     return [
         finding(
             "periods.part-year",
-            f"{row['place']} {row['year']}年 {row['indicator']}：{row['of']} 期中有 {row['given']} 期，不作全年值",
+            f"{row['place']}{'等' if row['rows'] > 1 else ''} {row['year']}年 {row['indicator']}："
+            f"{row['of']} 期中有 {row['given']} 期，不作全年值" + (f"，共 {row['rows']} 地" if row["rows"] > 1 else ""),
             severity=Severity.INFO,
             indicator=row["indicator"],
             place=row["place"],
             period=row["year"],
             given=row["given"],
             needed=row["of"],
+            rows=row["rows"],
         )
-        for row in whole.unique(["indicator", "place", "year", "sort"], keep="first", maintain_order=True).iter_rows(
-            named=True
-        )
+        for row in series.with_columns(rows=pl.len().over(kinds))
+        .unique(kinds, keep="first", maintain_order=True)
+        .iter_rows(named=True)
     ]
