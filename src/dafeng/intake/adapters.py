@@ -136,7 +136,7 @@ def adapter_table(adapter: Adapter, sheet: Sheet, *, file: str) -> Table:
                     where=Location(file=file, sheet=sheet.name, cell=cell_name(header, index)),
                 )
             )
-    return Table((header,), roles, tuple(values), constants, ignored, tuple(findings))
+    return Table((header,), roles, tuple(values), constants, ignored, findings=tuple(findings))
 
 
 def _properties(adapter: Adapter, name: str) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from dafeng.intake.blocks import captions, repeated_header, second_table
 from dafeng.intake.layout import Table, ValueColumn
 from dafeng.intake.sheets import Sheet, cell_name, column_letters
 
@@ -19,7 +20,8 @@ DIMENSIONS: Final = (
 )  # fmt: skip
 """Texts that go with a value cell, as columns d_…"""
 _LOCATED: Final = ("indicator", "place", "period", "unit")
-_NOTE: Final = r"^\s*(?:注|备注|说明|附注|资料来源|数据来源|来源|填报|填表|制表|审核人|负责人|联系|本表|以上|[*※#①-⑳]|[\[（(]\d+[\]）)])"
+_NOTE: Final = r"^\s*(?:注|备注|说明|附注|资料来源|数据来源|来源|填报|填表|制表|审核人|负责人|联系|本表|以上)"
+_MARKED: Final = r"^\s*(?:[*※#①-⑳]|[\[（(]\d+[\]）)])"
 _TOTAL: Final = (
     r"^\s*(?:各\S{0,4})?(?:合\s*计|总\s*计|小\s*计|共\s*计|总\s*和|汇\s*总|平\s*均(?:值|数)?|合計|總計|全部合计)\s*$"
 )
@@ -49,14 +51,23 @@ def gather_cells(sheet: Sheet, table: Table, *, set_aside: bool = True) -> tuple
     labels = [f"c{column}" for columns in table.roles.values() for column in columns]
     values = [f"c{value.index}" for value in table.values]
     body = _fill_merged(frame.slice(table.first_row), sheet, table, labels)
-    row_class = pl.lit(None, dtype=pl.String())
+    blank = pl.all_horizontal(pl.col(name).is_null() for name in {*labels, *values})
+    row_class: pl.Expr = pl.when(blank).then(pl.lit("blank"))
+    caption: pl.Expr = pl.lit(None, dtype=pl.String())
+    below = None
     if set_aside:
-        row_class = _row_class(frame, table, labels, values)
-    else:
-        row_class = pl.when(pl.all_horizontal(pl.col(name).is_null() for name in {*labels, *values})).then(
-            pl.lit("blank")
-        )
-    body = body.with_columns(row_class.alias("_class"))
+        row_class, caption = _row_class(frame, table, labels, values, blank)
+        below = second_table(frame, table, labels, values)
+    other: pl.Expr = pl.lit(None, dtype=pl.String())
+    if below is not None:
+        other = pl.when(pl.col("row") >= below).then(pl.lit(cell_name(below - 1, 0)))
+        row_class = pl.when(blank | (pl.col("row") < below)).then(row_class)
+    too_wide = pl.any_horizontal(
+        pl.lit(False), *(pl.col(f"c{column}").is_not_null() for column in _beyond(sheet, table))
+    )
+    body = body.with_columns(
+        row_class.alias("_class"), caption.alias("caption"), other.alias("other_table"), too_wide.alias("too_wide")
+    )
     above = frame.head(table.first_row).select(
         "row",
         pl.when(pl.col("row") > min(table.header_rows))
@@ -76,44 +87,62 @@ def gather_cells(sheet: Sheet, table: Table, *, set_aside: bool = True) -> tuple
         )
     body = body.with_columns(total.alias("total"), pl.lit(sheet.name).alias("sheet"))
     cells = pl.concat([_column_cells(body, value, table) for value in table.values])
+    if table.beside is not None:
+        beside = pl.when(pl.col("col") >= table.beside).then(pl.lit(cell_name(table.header_rows[0], table.beside)))
+        cells = cells.with_columns(pl.coalesce("other_table", beside))
+    captioned = pl.when(pl.col("caption") != "").then(
+        pl.concat_str("caption", "d_indicator", separator="/", ignore_nulls=True)
+    )
+    cells = cells.with_columns(pl.coalesce(captioned, "d_indicator").alias("d_indicator")).drop("caption")
     return _marked(cells, sheet, table), aside
 
 
 def _fill_merged(body: pl.DataFrame, sheet: Sheet, table: Table, labels: Sequence[str]) -> pl.DataFrame:
     """Fill label cells that are merged downwards."""
+    last = sheet.frame.height - 1
+    fills: dict[str, dict[int, str | None]] = {}
     for top, left, bottom, _ in sheet.merged:
         name = f"c{left}"
-        if name in labels and bottom > top >= table.first_row:
+        if name in labels and min(bottom, last) > top >= table.first_row:
             text = sheet.frame[name][top]
-            inside = pl.col("row").is_between(top + 1, bottom + 1)
-            body = body.with_columns(pl.when(inside).then(pl.lit(text)).otherwise(pl.col(name)).alias(name))
-    return body
+            fills.setdefault(name, {}).update(dict.fromkeys(range(top + 1, min(bottom, last) + 2), text))
+    return body.with_columns(
+        pl.col("row").replace_strict(list(found), list(found.values()), default=pl.col(name)).alias(name)
+        for name, found in fills.items()
+    )
 
 
-def _row_class(frame: pl.DataFrame, table: Table, labels: Sequence[str], values: Sequence[str]) -> pl.Expr:
+def _beyond(sheet: Sheet, table: Table) -> list[int]:
+    """Return the columns of a text table past its last header: a row reaches there where a separator within a value split it."""
+    if sheet.name:
+        return []
+    named = [value.index for value in table.values if value.header] + list(table.ignored)
+    last = max([*named, *(column for columns in table.roles.values() for column in columns)])
+    return [value.index for value in table.values if value.index > last]
+
+
+def _row_class(
+    frame: pl.DataFrame, table: Table, labels: Sequence[str], values: Sequence[str], blank: pl.Expr
+) -> tuple[pl.Expr, pl.Expr]:
+    """Return why a row holds no data, and the caption above it that makes another quantity of its indicator."""
     texts = [name for name in frame.columns if name != "row"]
     first = pl.coalesce(texts)
     filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in texts)
     no_value = pl.all_horizontal(pl.col(name).is_null() for name in values)
-    blank = pl.all_horizontal(pl.col(name).is_null() for name in {*labels, *values})
-    note = no_value & (first.str.contains(_NOTE) | ((filled == 1) & (first.str.len_chars() > 15)))
-    heading = no_value & (filled == 1) & pl.lit(len(labels) >= 2)
-    header = pl.lit(False)
-    if len(labels) + len(values) >= 2:
-        last = frame.row(max(table.header_rows), named=True)
-        named = [name for name in {*labels, *values} if last[name] is not None]
-        if len(named) >= 2:
-            header = pl.all_horizontal(pl.col(name) == last[name] for name in named)
-    return (
+    lone = no_value & (filled == 1)
+    note = no_value & first.str.contains(_NOTE) | lone & (first.str.contains(_MARKED) | (first.str.len_chars() > 15))
+    header = repeated_header(frame, table, [*labels, *values])
+    row_class = (
         pl.when(blank)
         .then(pl.lit("blank"))
-        .when(header.fill_null(False))
+        .when(header)
         .then(pl.lit("header"))
         .when(note.fill_null(False))
         .then(pl.lit("note"))
-        .when(heading.fill_null(False))
+        .when(lone & pl.lit(len(labels) >= 2))
         .then(pl.lit("heading"))
     )
+    return row_class, captions(lone & ~note.fill_null(False), first)
 
 
 def _dimension_columns(table: Table) -> list[pl.Expr]:
@@ -175,6 +204,9 @@ def _column_cells(body: pl.DataFrame, value: ValueColumn, table: Table) -> pl.Da
         (pl.lit(letters) + pl.col("row").cast(pl.String())).alias("cell"),
         text.alias("text"),
         pl.col("total"),
+        pl.col("caption"),
+        pl.col("other_table"),
+        pl.col("too_wide"),
         pl.lit(header).alias("header_cell"),
     ]
     for name in DIMENSIONS:
@@ -202,7 +234,7 @@ def _marked(cells: pl.DataFrame, sheet: Sheet, table: Table) -> pl.DataFrame:
         for top, left, bottom, right in sheet.merged
         if top >= table.first_row and (left in indices or right in indices)
         for line in range(top, min(bottom, sheet.frame.height) + 1)
-        for column in range(left, right + 1)
+        for column in range(left, min(right, sheet.frame.width - 1) + 1)
     ]
     if areas:
         marks = pl.concat([pl.DataFrame(areas, schema=marks.schema, orient="row"), marks])

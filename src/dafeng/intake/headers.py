@@ -13,7 +13,7 @@ from dafeng.base.place import Extent
 from dafeng.base.quantity import dimension_of, fold_width, read_unit
 from dafeng.catalog import Catalog
 
-__all__ = ["CORE_ROLES", "ROLES", "HeaderName", "Names", "role_of"]
+__all__ = ["CORE_ROLES", "OTHER_QUANTITY", "ROLES", "HeaderName", "Names", "role_of"]
 
 _ROLE_NAMES: Final = {
     "indicator": "指标 指标代码 指标编码 指标id 项目 指标项 指标名 指标名称 indicator indicatorid",
@@ -57,6 +57,11 @@ _EXTENT_WORDS: Final = {
     "农村": "rural",
 }  # fmt: skip
 _PREFIX_EXTENTS: Final = ("主城区", "中心城区", "建成区", "市区")
+OTHER_QUANTITY: Final = (
+    r"增长|增速|增幅|增减|增加|同比|环比|比上年|较上年|比去年|比\d{4}年|提高|提升|下降|降低|变化|变动|排名|排序|位次|名次|位居"
+    r"|比重|目标|计划(?:[^单]|$)|规划(?:值|数)|任务|预计|预期|预测|完成率|完成情况|指数|得分|误差|±"
+)
+"""Words of a caption by which what stands under it is a growth, rank, plan … of an indicator and not the indicator."""
 _PER_HEAD: Final = (("每万人", "/万人"), ("万人", "/万人"), ("人均", "/人"))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,15 @@ from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA
 from dafeng.catalog import Catalog
 from dafeng.intake.adapters import adapter_table, find_adapter, quarantine, with_codes
+from dafeng.intake.blocks import is_caption
 from dafeng.intake.cells import DIMENSIONS, gather_cells
 from dafeng.intake.headers import Names
-from dafeng.intake.layout import Table, detect_table, find_title
+from dafeng.intake.layout import Table, detect_table
 from dafeng.intake.problems import Ledger, names_of
 from dafeng.intake.reading import read_sheets
 from dafeng.intake.resolve import resolve_cells
 from dafeng.intake.sheets import Limits, Sheet, cell_name, file_digest
+from dafeng.intake.titles import find_title
 from dafeng.intake.values import check_duplicates, check_values, read_values
 
 __all__ = ["FATES", "FATE_SCHEMA", "Imported", "import_table"]
@@ -171,6 +173,8 @@ def import_table(
             table, one, names, given, fallback, titled=known is None, findings=findings, file=path.name
         )
         cells, aside = gather_cells(one, table, set_aside=known is None)
+        if cells.is_empty():
+            findings.append(_no_rows(path.name, one.name, cell_name(max(table.header_rows), 0)))
         findings += _headings(one, aside, path.name, limits.listed)
         headers = {value.index: value.header for value in table.values}
         cells = cells.with_columns(
@@ -244,20 +248,28 @@ def _with_constants(
         elif text is not None and name not in constants:
             constants["sheet_unit" if name == "unit" else name] = text
         elif name in title and name not in constants and (name not in stated or name == "unit"):
-            constants["sheet_unit" if name == "unit" else name] = title[name][0]
-            constants[f"where_{name}"] = title[name][1]
-            findings.append(
-                Finding(
-                    name=f"intake.{name}.from-title",
-                    sentence=f"{_TITLE_WORDS[name]}取自标题或工作表名：{title[name][0]}",
-                    severity=Severity.INFO,
-                    value=title[name][0],
-                    expected="在列名或参数中写明",
-                    next_step="确认无误即可；不对时用参数写明",
-                    where=Location(file=file, sheet=sheet.name, cell=title[name][1]),
-                )
-            )
-    return Table(table.header_rows, roles, table.values, constants, table.ignored, table.findings)
+            findings.append(_from_title(name, title[name], sheet.name, file))
+            if len(title[name]) == 1:
+                constants["sheet_unit" if name == "unit" else name], constants[f"where_{name}"] = title[name][0]
+    return replace(table, roles=roles, constants=constants)
+
+
+def _from_title(name: str, said: Sequence[tuple[str, str]], sheet: str, file: str) -> Finding:
+    """Say what was taken from the title, or that its statements contradict one another and none was taken."""
+    texts = "、".join(text for text, _ in said)
+    agreed = len(said) == 1
+    word = _TITLE_WORDS[name]
+    return Finding(
+        name=f"intake.{name}.from-title" if agreed else "intake.title.disagree",
+        sentence=f"{word}取自标题或工作表名：{texts}"
+        if agreed
+        else f"标题与工作表名所说的{word}不一：{texts}，均未采用",
+        severity=Severity.INFO if agreed else Severity.WARNING,
+        value=texts,
+        expected="在列名或参数中写明" if agreed else f"只有一个{word}",
+        next_step="确认无误即可；不对时用参数写明" if agreed else f"加一列写明{word}，或逐个工作表用参数写明",
+        where=Location(file=file, sheet=sheet, cell=said[0][1]),
+    )
 
 
 _TITLE_WORDS: Final = {
@@ -281,6 +293,17 @@ def _no_table(file: str, sheet: str) -> Finding:
     )
 
 
+def _no_rows(file: str, sheet: str, header: str) -> Finding:
+    return Finding(
+        name="intake.sheet.no-rows",
+        sentence="认作表头的那一行以下没有数据行，什么也没有导入",
+        severity=Severity.ERROR,
+        expected="表头以下至少一行数",
+        next_step="核对这一行是不是表头；列名须写明指标、地区、时间",
+        where=Location(file=file, sheet=sheet, cell=header),
+    )
+
+
 def _as_errors(finding: Finding) -> Finding:
     if finding.name != "intake.sheet.no-table":
         return finding
@@ -296,7 +319,8 @@ def _headings(sheet: Sheet, aside: pl.DataFrame, file: str, listed: int) -> list
         found.append(
             Finding(
                 name="intake.row.heading",
-                sentence=f"「{text}」像是分节标题，已另置；其下各行没有因它而限定范围或类别",
+                sentence=f"「{text}」像是分节标题，已另置；"
+                + ("其下各行不作为指标本身导入" if is_caption(text) else "其下各行没有因它而限定范围或类别"),
                 severity=Severity.WARNING,
                 value=text,
                 expected="每一行自己写明指标、范围和类别",
@@ -334,10 +358,13 @@ def _nothing(document: str, findings: list[Finding], aside: pl.DataFrame) -> Imp
 
 def _checked(cells: pl.DataFrame, names: Names, ledger: Ledger, recorded_at: datetime) -> pl.DataFrame:
     """Resolve, read and check all cells; return those that are accepted."""
-    totals = cells.filter(pl.col("total").is_not_null())
-    ledger.add("intake.row.total", totals, value="total")
-    rest = cells.filter(pl.col("total").is_null()) if totals.height else cells
-    rest = resolve_cells(rest.drop("total"), names, ledger, today=recorded_at.astimezone(UTC).date())
+    other, wide = pl.col("other_table").is_not_null(), pl.col("too_wide")
+    total = pl.col("total").is_not_null() & ~other
+    ledger.add("intake.sheet.second-table", cells.filter(other), value="other_table", where="other_table")
+    ledger.add("intake.row.too-wide", cells.filter(wide & ~other), value="row", where=pl.format("A{}", "row"))
+    ledger.add("intake.row.total", cells.filter(total & ~wide), value="total")
+    rest = cells.filter(~(other | wide | total)).drop("total", "other_table", "too_wide")
+    rest = resolve_cells(rest, names, ledger, today=recorded_at.astimezone(UTC).date())
     rest = read_values(rest, names.catalog, ledger)
     check_values(rest, names.catalog, ledger)
     good = rest.join(ledger.refused().to_frame(), on="id", how="anti")

@@ -16,11 +16,11 @@ import polars as pl
 
 from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.quantity import fold_width
-from dafeng.intake.headers import CORE_ROLES, Names, clean_unit, is_period, is_unit, role_of
+from dafeng.intake.headers import CORE_ROLES, OTHER_QUANTITY, Names, clean_unit, is_period, is_unit, role_of
 from dafeng.intake.numbers import read_number
 from dafeng.intake.sheets import Sheet, cell_name
 
-__all__ = ["Table", "ValueColumn", "detect_table", "find_title"]
+__all__ = ["Table", "ValueColumn", "detect_table"]
 
 _SEARCHED: Final = 60
 _MOST_HEADER_ROWS: Final = 5
@@ -63,6 +63,8 @@ class Table:
     constants : mapping
         Dimensions that hold for the whole sheet, each with where it was taken from.
     ignored : mapping from column to reason
+    beside : int, optional
+        Column from which on another table stands beside this one.
     findings : tuple of Finding
     """
 
@@ -71,6 +73,7 @@ class Table:
     values: tuple[ValueColumn, ...]
     constants: Mapping[str, str] = field(default_factory=dict)
     ignored: Mapping[int, str] = field(default_factory=dict)
+    beside: int | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -126,6 +129,9 @@ def detect_table(sheet: Sheet, names: Names, *, file: str) -> Table | None:
     for column in range(sheet.frame.width):
         texts = list(dict.fromkeys(text for row in filled if (text := row[column]) is not None))
         _place_column(column, texts, body, first, last, names, roles, values, ignored)
+    beside = _right_block(filled, roles, [value.index for value in values])
+    if beside is not None:
+        roles = {role: left for role, columns in roles.items() if (left := [one for one in columns if one < beside])}
     _prefer_codes(filled, roles, ignored)
     values = _settled(values, roles, names)
     for column, reason in ignored.items():
@@ -148,6 +154,7 @@ def detect_table(sheet: Sheet, names: Names, *, file: str) -> Table | None:
         {role: tuple(columns) for role, columns in roles.items()},
         tuple(values),
         ignored=ignored,
+        beside=beside,
         findings=tuple(findings),
     )
 
@@ -162,9 +169,15 @@ def _best_row(rows: Sequence[Sequence[str | None]], classes: Sequence[Sequence[s
         known = core + count["indicator"] + count["period"]
         fits = count["number"] == 0 and known >= 1 and (filled >= 2 or len(kinds) == 1)
         fits = fits and (core >= 1 or count["indicator"] >= 2 or count["period"] >= 2 or filled == known)
+        if best is not None and _periods_of(kinds) & _periods_of(classes[best]):
+            continue  # figures that look like years, below the years
         if fits and score > best_score:
             best, best_score = number, score
     return best
+
+
+def _periods_of(kinds: Sequence[str]) -> set[int]:
+    return {column for column, kind in enumerate(kinds) if kind == "period"}
 
 
 def _header_block(
@@ -245,6 +258,24 @@ def _filled_header(
     return filled
 
 
+def _right_block(
+    filled: Sequence[Sequence[str | None]], roles: Mapping[str, Sequence[int]], values: Sequence[int]
+) -> int | None:
+    """Return the column from which on another table stands beside the first: a label column again, past columns of values."""
+
+    def header(column: int) -> tuple[str | None, ...]:
+        return tuple(row[column] for row in filled)
+
+    starts = [
+        column
+        for role, columns in roles.items()
+        if role in CORE_ROLES
+        for column in columns[1:]
+        if header(column) == header(columns[0]) and any(columns[0] < value < column for value in values)
+    ]
+    return min(starts, default=None)
+
+
 def _place_column(
     column: int,
     texts: Sequence[str],
@@ -304,6 +335,8 @@ def _properties(texts: Sequence[str], names: Names) -> dict[str, str]:
         joined = names.header("".join([*pending, text]))
         folded = fold_width(text)
         if named.indicator:
+            if re.search(OTHER_QUANTITY, fold_width("".join(pending))):
+                return {"unknown": "/".join(texts)}
             found["indicator"] = text
             pending = []
         elif is_period(text):
@@ -374,68 +407,3 @@ def _settled(values: Sequence[ValueColumn], roles: Mapping[str, Sequence[int]], 
             properties = {"indicator": value.header}
         settled.append(ValueColumn(value.index, value.header, value.header_row, properties))
     return settled
-
-
-def find_title(sheet: Sheet, table: Table, names: Names) -> dict[str, tuple[str, str]]:
-    """Return what title rows and sheet name state: dimension to (text, cell where it stands).
-
-    Nothing is taken that a column states already; a title gives a year or an indicator only where it names exactly one.
-    """
-    texts = [
-        (text, cell_name(row, column))
-        for row, line in enumerate(sheet.frame.head(min(table.header_rows)).iter_rows())
-        for column, text in enumerate(line)
-        if text is not None
-    ]
-    if sheet.name:
-        texts.append((sheet.name, ""))
-    found: dict[str, tuple[str, str]] = {}
-    for text, cell in texts:
-        folded = fold_width(text)
-        unit = re.search(r"(?:计量)?单位[:：]?([^)\]】;；。]+)", folded)
-        if unit and is_unit(unit[1]):
-            found.setdefault("unit", (unit[1], cell))
-        years = set(re.findall(r"(?:19|20)\d\d(?=年)", folded)) or set(re.findall(r"^(?:19|20)\d\d$", folded))
-        spans = re.search(
-            r"(?:19|20)\d\d年?(?:0?1月?(?:-|—|–|至)\d{1,2}月|第?[一二三四1-4]季度|[上下]半年|\d{1,2}月)", folded
-        )
-        if spans and is_period(spans[0]):
-            found.setdefault("period", (spans[0], cell))
-        elif len(years) == 1 and not re.search(r"(?:19|20)\d\d年?(?:-|—|–|至|~)", folded):
-            found.setdefault("period", (years.pop(), cell))
-        stripped = re.sub(
-            r"(?:(?:19|20)\d\d年?度?(?:(?:-|—|–|至|~)(?:19|20)?\d\d年?)?)|^表[\d\-.一二三四五六七八九十]*|各?(?:省|市|地区|区市|城市)(?:历年)?$",
-            "",
-            folded,
-        )
-        bare = re.sub(r"^[\u4e00-\u9fff]{2,12}?(?:省|市|自治区|自治州|区|县)(?=[\u4e00-\u9fff]{3})", "", stripped)
-        for candidate in (
-            bare,
-            folded,
-            stripped,
-            stripped.lstrip("各省市地区全国县"),
-            re.sub(r"(情况|统计表|表|一览)$", "", stripped),
-        ):
-            if candidate and names.header(candidate).indicator:
-                found.setdefault("indicator", (candidate, cell))
-                break
-        else:
-            _contained_indicator(stripped, cell, names, found)
-        place = re.match(r"[\u4e00-\u9fff]{2,12}?(?:省|市|自治区|自治州|区|县)", stripped)
-        whole = stripped if names.place(stripped) else place[0] if place and names.place(place[0]) else ""
-        if whole:
-            found.setdefault("place", (whole, cell))
-    return found
-
-
-def _contained_indicator(text: str, cell: str, names: Names, found: dict[str, tuple[str, str]]) -> None:
-    known = {
-        fold_width(name): indicator.id
-        for indicator in names.catalog.indicators.values()
-        for name in (indicator.zh, *indicator.aliases)
-        if len(name) >= 4
-    }
-    inside = [name for name in known if name in text]
-    longest = [name for name in inside if not any(name != other and name in other for other in inside)]
-    if len({known[name] for name in longest}) == 1:
-        found.setdefault("indicator", (longest[0], cell))

@@ -10,17 +10,19 @@ from typing import Final
 
 import numpy as np
 import polars as pl
-from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetVisibleEnum
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding
 from dafeng.intake.encoding import decode_text
-from dafeng.intake.sheets import Limits, Sheet, file_finding, sheet_of_rows, too_large
+from dafeng.intake.sheets import Limits, Sheet, file_finding, hidden_sheet, sheet_of_rows, too_large
 from dafeng.intake.workbook import read_xlsx
 
 __all__ = ["read_sheets"]
 
 _COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
+_LONGEST_FIELD: Final = 100_000
+"""A cell of a workbook holds 32767 characters at most; a text file without line breaks is no table."""
 _SEPARATORS: Final = {"逗号": ",", "制表符": "\t", "分号": ";", "竖线": "|"}
 
 
@@ -145,7 +147,8 @@ def _read_parquet(path: Path, file: str) -> Sheet:
     header = pl.DataFrame(
         {short: [name] for name, short in renamed.items()}, schema=dict.fromkeys(renamed.values(), pl.String())
     )
-    return Sheet("", pl.concat([header, table.rename(renamed).cast(pl.String())]))
+    dates = pl.selectors.datetime().cast(pl.String()).str.replace(r" 00:00:00(?:\.0+)?$", "")
+    return Sheet("", pl.concat([header, table.rename(renamed).with_columns(dates).cast(pl.String())]))
 
 
 def _read_text(data: bytes, file: str, suffix: str) -> Sheet:
@@ -196,6 +199,17 @@ def _frame_of_text(text: str, separator: str, file: str) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError:
         frame = _frame_by_rows(text, separator, file)
+    widths = [frame[name].str.len_bytes().max() for name in frame.columns]
+    longest = max((width for width in widths if isinstance(width, int)), default=0)
+    if longest > _LONGEST_FIELD:
+        raise InputError(
+            f"{file} holds a field of {longest:,} bytes",
+            doing="read a text table",
+            expected=f"fields of at most {_LONGEST_FIELD:,} bytes, rows ended by line breaks",
+            next_step="check that the file is a table and was not exported without line breaks or with a quotation mark left open",
+            file=file,
+            name="intake.file.long-field",
+        )
     blank = [pl.when(pl.col(name).str.strip_chars() != "").then(pl.col(name)).alias(name) for name in frame.columns]
     return frame.select(blank)
 
@@ -242,6 +256,7 @@ def _read_xls(data: bytes, file: str) -> list[Sheet]:
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
         found = [(name, book.get_sheet_by_name(name)) for name in book.sheet_names]
+        hidden = {item.name for item in book.sheets_metadata if item.visible != SheetVisibleEnum.Visible}
         tables = [(name, sheet.to_python(skip_empty_area=False), sheet.merged_cell_ranges) for name, sheet in found]
     except PasswordError as error:
         raise InputError(
@@ -272,7 +287,8 @@ def _read_xls(data: bytes, file: str) -> list[Sheet]:
     for name, rows, merged in tables:
         texts = [[_shown(value) for value in row] for row in rows]
         areas = tuple((start[0], start[1], end[0], end[1]) for start, end in merged or ())
-        sheets.append(sheet_of_rows(name, texts, merged=areas, findings=(note,)))
+        findings = (note, hidden_sheet(file, name)) if name in hidden else (note,)
+        sheets.append(sheet_of_rows(name, texts, merged=areas, findings=findings))
     return sheets
 
 

@@ -35,6 +35,9 @@ _REASON_WORDS: Final = {
     "不公开": "confidential", "保密": "confidential", "低于精度": "below_precision", "已撤回": "withdrawn",
 }  # fmt: skip
 
+_EARLIEST: Final = date(1949, 1, 1)
+"""First day of figures: a year that is shown as a date (2024 becomes 1905-07-16) lies before."""
+
 
 def joined(
     cells: pl.DataFrame, on: Sequence[str], look_up: Callable[..., Sequence[Any]], schema: Mapping[str, pl.DataType]
@@ -99,6 +102,8 @@ def resolve_cells(cells: pl.DataFrame, names: Names, ledger: Ledger, *, today: d
         pl.col("kind").is_in([kind.value for kind in FACT_KINDS]) & (pl.col("period_start") > pl.lit(today))
     )
     ledger.add("intake.period.future", future, value="d_period", where=located("period"))
+    early = cells.filter(pl.col("period_start") < pl.lit(_EARLIEST))
+    ledger.add("intake.period.too-early", early, value="d_period", where=located("period"))
     ledger.add(
         "intake.dataset.missing", cells.filter(pl.col("d_dataset").is_null()), value=pl.lit(""), where=pl.lit("")
     )
@@ -189,7 +194,7 @@ def _places(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFrame:
         first: str | None, second: str | None, within: str | None, level: str | None, day: date | None
     ) -> Sequence[Any]:
         if first is None and second is None:
-            return [None, "intake.place.missing", "", None, None]
+            return [None, "intake.place.missing", "", None, None, None]
         above = _above(within, tree.candidates(within.strip(), day=day) if within else [])
         answers = [candidates(text.strip(), above, level, day) if text is not None else [] for text in (first, second)]
         chosen = next((found[0] for found in answers if len(found) == 1), None)
@@ -197,26 +202,29 @@ def _places(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFrame:
             several = next((found for found in answers if found), [])
             if several:
                 listed = "、".join(f"{place.name}（{place.id}）" for place in several)
-                return [None, "intake.place.ambiguous", listed, None, None]
+                return [None, "intake.place.ambiguous", listed, None, None, None]
             close = close_names(
                 first or second or "", [name for place in tree for name in (place.name, *place.aliases)]
             )
-            return [None, "intake.place.unknown", "、".join(close), None, None]
+            return [None, "intake.place.unknown", "、".join(close), None, None, None]
         others = {found[0].id for found in answers if len(found) == 1}
         differing = f"{first}、{second}" if len(others) > 1 else None
         text = first if len(answers[0]) == 1 else second
         renamed = (
             f"{chosen.name}（{chosen.id}）" if text is not None and _is_other_name(text.strip(), chosen, day) else None
         )
-        return [chosen.id, None, "", renamed, differing]
+        return [chosen.id, None, "", renamed, differing, _existence(chosen, day)]
 
-    schema = dict.fromkeys(("place", "place_problem", "place_detail", "renamed", "differing"), pl.String())
+    answers = ("place", "place_problem", "place_detail", "renamed", "differing", "existence")
+    schema = dict.fromkeys(answers, pl.String())
     cells = joined(cells, ["d_place", "d_place_2", "d_within", "d_level", "period_last"], look_up, schema)
     shown = pl.coalesce("d_place", "d_place_2")
     wrong = cells.filter(pl.col("place_problem").is_not_null())
     ledger.add(pl.col("place_problem"), wrong, value=shown, detail=pl.col("place_detail"), where=located("place"))
     renamed = cells.filter(pl.col("renamed").is_not_null())
     ledger.add("intake.place.renamed", renamed, value=shown, detail=pl.col("renamed"), where=located("place"))
+    never = cells.filter(pl.col("existence").is_not_null())
+    ledger.add("intake.place.not-then", never, value=shown, detail=pl.col("existence"), where=located("place"))
     differing = cells.filter(pl.col("differing").is_not_null())
     ledger.add(
         "intake.place.columns-disagree", differing, value=shown, detail=pl.col("differing"), where=located("place")
@@ -229,6 +237,14 @@ def _above(within: str | None, found: Sequence[Place]) -> str | None:
     if within is None or not found:
         return None
     return min(found, key=lambda place: place.level.rank).id
+
+
+def _existence(place: Place, day: date | None) -> str | None:
+    """Return when a place exists, where that is not on `day`."""
+    if day is None or place.exists_on(day):
+        return None
+    spans = (f"{place.valid_from} 设立" if place.valid_from else "", f"{place.valid_to} 撤销" if place.valid_to else "")
+    return f"{place.name} " + "，".join(span for span in spans if span)
 
 
 def _is_other_name(text: str, place: Place, day: date | None) -> bool:

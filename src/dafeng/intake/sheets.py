@@ -16,7 +16,16 @@ import polars as pl
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Location, Severity
 
-__all__ = ["MARK_SCHEMA", "Limits", "Sheet", "cell_name", "column_letters", "file_digest", "sheet_of_rows"]
+__all__ = [
+    "MARK_SCHEMA",
+    "Limits",
+    "Sheet",
+    "cell_name",
+    "column_letters",
+    "file_digest",
+    "hidden_sheet",
+    "sheet_of_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -139,12 +148,12 @@ def sheet_of_rows(
     return Sheet(name, frame, pl.DataFrame(marks or [], schema=MARK_SCHEMA, orient="row"), merged, findings)
 
 
-def too_large(file: str, size: int, limit: int, what: str, next_step: str) -> InputError:
+def too_large(file: str, size: int, limit: int, what: str, next_step: str, *, of: str = "bytes") -> InputError:
     """Return the error for a file beyond a limit."""
     return InputError(
-        f"{file}: {what} has {size:,} bytes",
+        f"{file}: {what} has {size:,} {of}",
         doing="read a table",
-        expected=f"at most {limit:,} bytes",
+        expected=f"at most {limit:,} {of}",
         next_step=next_step,
         file=file,
         size=size,
@@ -162,4 +171,16 @@ def file_finding(name: str, sentence: str, file: str, *, expected: str, next_ste
         expected=expected,
         next_step=next_step,
         where=Location(file=file, sheet=sheet),
+    )
+
+
+def hidden_sheet(file: str, name: str) -> Finding:
+    """Return the warning about a worksheet that is hidden and read all the same."""
+    return file_finding(
+        "intake.sheet.hidden",
+        f"工作表 {name} 是隐藏的，仍按可见读取",
+        file,
+        expected="可见的工作表",
+        next_step="确认隐藏的工作表确应导入，或用 sheet 参数只取一张",
+        sheet=name,
     )

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding
-from dafeng.intake.sheets import Limits, Sheet, file_finding, sheet_of_rows, too_large
+from dafeng.intake.sheets import Limits, Sheet, cell_name, file_finding, hidden_sheet, sheet_of_rows, too_large
 
 __all__ = ["read_xlsx"]
 
@@ -114,7 +114,13 @@ def read_xlsx(data: bytes, *, file: str, limits: Limits) -> list[Sheet]:
     """
     if len(data) > limits.workbook_bytes:
         raise too_large(file, len(data), limits.workbook_bytes, "the workbook", _SPLIT)
-    archive = _Archive(data, file, limits)
+    try:
+        return _read_book(_Archive(data, file, limits), file)
+    except (ValueError, OverflowError, LookupError) as error:  # no number where one belongs, an encoding nobody knows
+        raise _corrupt(file, str(error)) from error
+
+
+def _read_book(archive: _Archive, file: str) -> list[Sheet]:
     if "xl/workbook.xml" not in archive.names:
         kind = "an XLSB workbook" if "xl/workbook.bin" in archive.names else "no XLSX workbook"
         raise InputError(
@@ -206,9 +212,13 @@ def _read_sheet(
     merged: list[tuple[int, int, int, int]] = []
     cells = 0
     row_number = -1
+    hidden_lines = hidden_columns = 0
     for _, element in _events(archive, part):
         if element.tag == f"{space}row":
-            row_number = int(element.get("r") or row_number + 2) - 1
+            previous, row_number = row_number, int(element.get("r") or row_number + 2) - 1
+            if row_number <= previous:
+                raise _corrupt(archive.file, f"sheet {name!r}: row {row_number + 1} stands after row {previous + 1}")
+            hidden_lines += element.get("hidden") in ("1", "true") and len(element) > 0
             found: dict[int, str] = {}
             column = -1
             for cell in element:
@@ -224,26 +234,35 @@ def _read_sheet(
                 cells += len(found)
                 if cells > archive.limits.cells or (row_number + 1) * width > 50 * archive.limits.cells:
                     raise too_large(
-                        archive.file, cells, archive.limits.cells, f"sheet {name!r} beyond the cells allowed;", _SPLIT
+                        archive.file,
+                        max(cells, (row_number + 1) * width),
+                        archive.limits.cells,
+                        f"sheet {name!r} up to {cell_name(row_number, width - 1)}",
+                        "删去远处多余的格；" + _SPLIT,
+                        of="cells",
                     )
                 rows.extend([] for _ in range(row_number - len(rows)))
                 rows.append([found.get(index) for index in range(width)])
+        elif element.tag == f"{space}col" and element.get("hidden") in ("1", "true"):
+            hidden_columns += 1
         elif element.tag == f"{space}mergeCell":
             area = _area(element.get("ref", ""))
             if area is not None:
                 merged.append(area)
     findings: tuple[Finding, ...] = ()
-    if hidden:
-        findings = (
+    if hidden_lines or hidden_columns:
+        findings += (
             file_finding(
-                "intake.sheet.hidden",
-                f"工作表 {name} 是隐藏的，仍按可见读取",
+                "intake.sheet.hidden-lines",
+                f"有隐藏（或被筛选掉）的行 {hidden_lines} 行、列 {hidden_columns} 组，仍按可见读取",
                 archive.file,
-                expected="可见的工作表",
-                next_step="确认隐藏的工作表确应导入，或用 sheet 参数只取一张",
+                expected="没有隐藏行列的表",
+                next_step="取消隐藏与筛选，确认这些行列确应导入；不应导入的删去",
                 sheet=name,
             ),
         )
+    if hidden:
+        findings += (hidden_sheet(archive.file, name),)
     return sheet_of_rows(name, rows, marks=marks, merged=tuple(merged), findings=findings)
 
 
@@ -279,7 +298,7 @@ def _read_cell(
         raw = None if inline is None else _text_of(inline, space)
     elif kind == "s" and raw is not None:
         index = int(raw)
-        raw = strings[index] if index < len(strings) else None
+        raw = strings[index] if 0 <= index < len(strings) else None
     elif kind == "b" and raw is not None:
         raw = "是" if raw in ("1", "true") else "否"
     elif kind == "e":

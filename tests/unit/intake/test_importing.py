@@ -1,16 +1,20 @@
 """Layouts, adapters, lineage and limits of imports."""
 
+import io
 import json
+import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 import xlwt
 
 from dafeng.base.errors import InputError, UnknownNameError
 from dafeng.catalog import Catalog
 from dafeng.intake import Limits, import_table, read_sheets
-from intake_builders import RECORDED_AT, small_catalog
+from intake_builders import RECORDED_AT, small_catalog, workbook
 
 ADAPTER = """
 adapters:
@@ -165,3 +169,123 @@ def test_rows_of_different_length_are_kept_whole(tmp_path: Path) -> None:
         (None, None, None, None),
         ('a "b", c', "1", "2", "3"),
     ]
+
+
+GREEN_ROWS = [["地区", "年份", "绿地率（%）"], ["青岛", 2023, 40], ["济南", 2023, 41]]
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("xl/worksheets/sheet1.xml", b"<v>0</v>", b"<v>zz</v>"),
+        ("xl/worksheets/sheet1.xml", b'<row r="2"', b'<row r="1"'),
+        ("xl/worksheets/sheet1.xml", b'encoding="UTF-8"', b'encoding="nowhere"'),
+        ("xl/styles.xml", b'numFmtId="0"', b'numFmtId="x"'),
+    ],
+)
+def test_a_workbook_with_broken_bookkeeping_is_called_damaged(
+    part: str, old: bytes, new: bytes, catalog: Catalog, tmp_path: Path
+) -> None:
+    path = tmp_path / "broken.xlsx"
+    with (
+        zipfile.ZipFile(io.BytesIO(workbook([{"rows": GREEN_ROWS}]))) as source,
+        zipfile.ZipFile(path, "w") as archive,
+    ):
+        for name in source.namelist():
+            data = source.read(name)
+            assert name != part or old in data
+            archive.writestr(name, data.replace(old, new) if name == part else data)
+    with pytest.raises(InputError) as caught:
+        import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert caught.value.evidence["name"] == "intake.file.damaged"
+
+
+def test_a_stray_cell_in_the_last_corner_is_named_and_counted_in_cells(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "far.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        sheet.write_row(0, 0, GREEN_ROWS[0])
+        sheet.write(1048575, 16383, "x")
+    with pytest.raises(InputError, match=r"XFD1048576 has [\d,]+ cells") as caught:
+        import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert "bytes" not in caught.value.expected
+
+
+def test_hidden_rows_and_columns_are_read_with_a_finding(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "hidden.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        sheet = book.add_worksheet()
+        for number, row in enumerate(GREEN_ROWS):
+            sheet.write_row(number, 0, row)
+        sheet.set_row(2, None, None, {"hidden": True})
+        sheet.set_column(2, 2, None, None, {"hidden": True})
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert result.observations["value"].to_list() == [40, 41]
+    (finding,) = result.findings
+    assert finding.name == "intake.sheet.hidden-lines"
+    assert "1 行、列 1 组" in finding.sentence
+
+
+def test_a_hidden_sheet_of_an_old_workbook_is_read_with_a_finding(catalog: Catalog, tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("藏")
+    sheet.visibility = 1
+    book.add_sheet("空")
+    for number, row in enumerate(GREEN_ROWS):
+        for column, value in enumerate(row):
+            sheet.write(number, column, value)
+    path = tmp_path / "old.xls"
+    book.save(str(path))
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert result.observations["value"].to_list() == [40, 41]
+    assert [finding.where.sheet for finding in result.findings if finding.name == "intake.sheet.hidden"] == ["藏"]
+
+
+def test_midnights_of_a_parquet_file_are_days(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "days.parquet"
+    days = pl.Series("时间", [datetime(2023, 12, 31), datetime(2024, 12, 31)])
+    pl.DataFrame({"地区": ["青岛", "青岛"], "时间": days, "绿地率（%）": [40.0, 41.0]}).write_parquet(path)
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert result.observations["period"].to_list() == ["2023-12-31", "2024-12-31"]
+
+
+def test_a_place_that_was_abolished_by_then_is_pointed_at(tmp_path: Path) -> None:
+    former = (
+        "places: [{id: laiwu, name: 莱芜市, name_en: Laiwu, level: prefecture, parent: shandong, valid_to: 2019-01-09}]"
+    )
+    path = tmp_path / "laiwu.csv"
+    path.write_text("地区,年份,常住人口（万人）\n莱芜市,2018,130\n莱芜市,2023,130\n", encoding="utf-8")
+    result = import_table(path, small_catalog(tmp_path, former), recorded_at=RECORDED_AT, dataset="test")
+    (finding,) = result.findings
+    assert (finding.name, finding.where.cell) == ("intake.place.not-then", "A3")
+    assert "2019-01-09 撤销" in finding.sentence
+
+
+def test_many_merged_labels_and_areas_wider_than_the_sheet_are_read_in_one_pass(
+    catalog: Catalog, tmp_path: Path
+) -> None:
+    rows: list[list[object]] = [["地区", "年份", "绿地率（%）"]]
+    merged = []
+    for number in range(400):
+        rows += [["青岛", 2023, 40], [None, 2024, 41]]
+        merged.append(f"A{2 * number + 2}:A{2 * number + 3}")
+    path = tmp_path / "merged.xlsx"
+    path.write_bytes(workbook([{"rows": rows, "merge": merged}]))
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    page = "xl/worksheets/sheet1.xml"
+    parts[page] = parts[page].replace(b"</mergeCells>", b'<mergeCell ref="C900:XFD1048576"/></mergeCells>')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert result.observations["value"].to_list() == [40, 41]
+    assert result.counts["refused"] == 0
+
+
+def test_a_text_file_without_line_breaks_is_refused_at_once(catalog: Catalog, tmp_path: Path) -> None:
+    path = tmp_path / "endless.csv"
+    path.write_bytes(b"a" * 5_000_000)
+    with pytest.raises(InputError) as caught:
+        import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
+    assert caught.value.evidence["name"] == "intake.file.long-field"
