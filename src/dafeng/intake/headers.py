@@ -105,10 +105,13 @@ class Names:
     Parameters
     ----------
     catalog : Catalog
+    home : str or None
+        Place whose table it is: it decides a county name that other prefectures may have too.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, home: str | None = None) -> None:
         self.catalog = catalog
+        self.home = home
         self._headers: dict[str, HeaderName] = {}
 
     @cached_property

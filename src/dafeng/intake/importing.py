@@ -98,6 +98,7 @@ def import_table(
     basis: str | None = None,
     extent: str | None = None,
     sheet: str | None = None,
+    home: str | None = None,
     limits: Limits | None = None,
     listener: Listener = silent,
 ) -> Imported:
@@ -118,6 +119,8 @@ def import_table(
         Stand in where neither cell, row, header nor adapter states them; `place` also says where ambiguous names lie.
     sheet : str, optional
         Only this worksheet.
+    home : str, optional
+        Place id of whoever imports: it decides bare county names, and stands for no place itself.
     limits : Limits, optional
     listener : Listener
         Told what is being done.
@@ -144,7 +147,7 @@ def import_table(
         )
     listener(f"读取 {path.name}", 0, None)
     sheets = _chosen(read_sheets(path, limits=limits), sheet, path.name)
-    names = Names(catalog)
+    names = Names(catalog, home)
     ledger = Ledger(path.name, limits.listed)
     given = {
         "dataset": dataset,

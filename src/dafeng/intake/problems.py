@@ -53,6 +53,7 @@ KINDS: Final[dict[str, Kind]] = {
     "intake.place.missing": Kind("这一行没有写明地区", "地区列、标题或参数给出地区", "补上地区；合并单元格须取消合并并逐行填满"),
     "intake.place.renamed": _info("地区「{value}」是旧名或别称，按 {detail} 记入", "现行名称", "确认无误即可；以后可改用现行名称"),
     "intake.place.columns-disagree": _warn("同一行的地区列所指不同：{detail}", "各列指同一地方", "核对代码与名称；已按前一列记入"),
+    "intake.place.bare-county": _warn("县区名「{value}」别处也可能有，按 {detail} 记入", "带上级的全称、代码，或上级地区一列", "核对；不是这一个的，写“某市某区”后重新导入"),
     "intake.place.not-then": _warn("地区「{value}」在所填时间并不存在（{detail}）", "当时存在的地区", "核对地区与时间：撤并前的数用旧名，撤并后的数用新名"),
     "intake.period.unknown": Kind("时间「{value}」读不懂", "如 2024、2024年、2024年1-9月、2024-Q3", "按示例改写"),
     "intake.period.missing": Kind("这一数值没有写明时间", "时间列、列名、标题或参数给出时间", "补上时间"),

@@ -11,7 +11,7 @@ import polars as pl
 from dafeng.base.errors import DafengError, PeriodError, close_names
 from dafeng.base.observation import BREAKDOWNS, FACT_KINDS, MissingReason, ObservationKind, Review
 from dafeng.base.period import Period, read_period
-from dafeng.base.place import Place, PlaceLevel
+from dafeng.base.place import Place, PlaceLevel, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.intake.headers import Names
 from dafeng.intake.problems import Ledger
@@ -194,28 +194,35 @@ def _places(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFrame:
         first: str | None, second: str | None, within: str | None, level: str | None, day: date | None
     ) -> Sequence[Any]:
         if first is None and second is None:
-            return [None, "intake.place.missing", "", None, None, None]
+            return [None, "intake.place.missing", "", None, None, None, None]
         above = _above(within, tree.candidates(within.strip(), day=day) if within else [])
         answers = [candidates(text.strip(), above, level, day) if text is not None else [] for text in (first, second)]
+        if above is None and names.home is not None:
+            near = [
+                candidates(text.strip(), names.home, level, day) if text is not None else [] for text in (first, second)
+            ]
+            answers = [own if len(own) == 1 else found for own, found in zip(near, answers, strict=True)]
         chosen = next((found[0] for found in answers if len(found) == 1), None)
         if chosen is None:
             several = next((found for found in answers if found), [])
             if several:
                 listed = "、".join(f"{place.name}（{place.id}）" for place in several)
-                return [None, "intake.place.ambiguous", listed, None, None, None]
+                return [None, "intake.place.ambiguous", listed, None, None, None, None]
             close = close_names(
                 first or second or "", [name for place in tree for name in (place.name, *place.aliases)]
             )
-            return [None, "intake.place.unknown", "、".join(close), None, None, None]
+            return [None, "intake.place.unknown", "、".join(close), None, None, None, None]
         others = {found[0].id for found in answers if len(found) == 1}
         differing = f"{first}、{second}" if len(others) > 1 else None
         text = first if len(answers[0]) == 1 else second
         renamed = (
             f"{chosen.name}（{chosen.id}）" if text is not None and _is_other_name(text.strip(), chosen, day) else None
         )
-        return [chosen.id, None, "", renamed, differing, _existence(chosen, day)]
+        bare = above is None and text is not None and _is_bare_county(text.strip(), chosen, tree, names.home)
+        parent = "" if chosen.parent is None else f"{tree.get(chosen.parent).name}{chosen.name}（{chosen.id}）"
+        return [chosen.id, None, "", renamed, differing, _existence(chosen, day), parent if bare else None]
 
-    answers = ("place", "place_problem", "place_detail", "renamed", "differing", "existence")
+    answers = ("place", "place_problem", "place_detail", "renamed", "differing", "existence", "bare")
     schema = dict.fromkeys(answers, pl.String())
     cells = joined(cells, ["d_place", "d_place_2", "d_within", "d_level", "period_last"], look_up, schema)
     shown = pl.coalesce("d_place", "d_place_2")
@@ -229,7 +236,16 @@ def _places(cells: pl.DataFrame, names: Names, ledger: Ledger) -> pl.DataFrame:
     ledger.add(
         "intake.place.columns-disagree", differing, value=shown, detail=pl.col("differing"), where=located("place")
     )
+    bare = cells.filter(pl.col("bare").is_not_null())
+    ledger.add("intake.place.bare-county", bare, value=shown, detail=pl.col("bare"), where=located("place"))
     return cells
+
+
+def _is_bare_county(text: str, place: Place, tree: PlaceTree, home: str | None) -> bool:
+    """Return whether a county was found by a name alone that counties elsewhere, unknown to the catalog, may have too."""
+    if place.level is not PlaceLevel.COUNTY or text not in (place.name, *place.aliases):
+        return False
+    return home is None or home not in tree.ancestor_ids(place.id)
 
 
 def _above(within: str | None, found: Sequence[Place]) -> str | None:

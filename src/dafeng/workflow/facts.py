@@ -129,6 +129,7 @@ def import_file(
         path,
         setting.catalog,
         recorded_at=recorded_at,
+        home=workspace.settings.place,
         listener=listener,
         **options.model_dump(),
     )

@@ -12,7 +12,7 @@ import xlsxwriter
 import xlwt
 
 from dafeng.base.errors import InputError, UnknownNameError
-from dafeng.catalog import Catalog
+from dafeng.catalog import Catalog, load_catalog
 from dafeng.intake import Limits, import_table, read_sheets
 from intake_builders import RECORDED_AT, small_catalog, workbook
 
@@ -289,3 +289,19 @@ def test_a_text_file_without_line_breaks_is_refused_at_once(catalog: Catalog, tm
     with pytest.raises(InputError) as caught:
         import_table(path, catalog, recorded_at=RECORDED_AT, dataset="test")
     assert caught.value.evidence["name"] == "intake.file.long-field"
+
+
+def test_a_bare_county_name_is_decided_by_whose_table_it_is_and_else_pointed_at(tmp_path: Path) -> None:
+    path = tmp_path / "counties.csv"
+    path.write_text("地区,年份,常住人口（万人）\n朝阳区,2023,30\n", encoding="utf-8")
+    catalog = load_catalog()
+
+    def found(home: str | None) -> tuple[list[str], list[str]]:
+        result = import_table(path, catalog, recorded_at=RECORDED_AT, dataset="d", home=home)
+        named = [finding.name for finding in result.findings if finding.name == "intake.place.bare-county"]
+        return result.observations["place"].to_list(), named
+
+    assert found("changchun") == (["changchun-chaoyang"], [])
+    assert found("jilin") == (["changchun-chaoyang"], [])
+    assert found(None) == (["changchun-chaoyang"], ["intake.place.bare-county"])
+    assert found("qingdao") == (["changchun-chaoyang"], ["intake.place.bare-county"])
