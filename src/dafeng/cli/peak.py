@@ -75,4 +75,6 @@ def peak_command(
     for look in looks:
         for sentence in look.breaks:
             note(f"! {sentence}", quiet=quiet)
+        if look.whole_series:
+            note(f"  不计来源突变时 / all years as they stand：{look.whole_series}", quiet=quiet)
     show_findings(findings, quiet=quiet)

@@ -30,7 +30,7 @@ from scipy.special import bdtrc
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.tables import CriticalValues
-from dafeng.methods.series import _series as read_series
+from dafeng.methods.series import read_series
 
 __all__ = [
     "BREAK_LEVEL",
@@ -257,7 +257,7 @@ def find_reshuffles(
     Notes
     -----
     A rule, not a test: `score` is the share of the parts that jump and `critical` the share that counts. In the CEADs tables one
-    part in ten jumps in a usual year (median over provinces), but 33 % in 2005, 47 % in 2008 and 31 % in 2013.
+    part in eight jumps in a usual year (median over provinces), but 33 % in 2005, 44 % in 2008 and 29 % in 2013.
 
     Examples
     --------

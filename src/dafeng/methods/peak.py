@@ -30,13 +30,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from dafeng.base.errors import InputError
 from dafeng.catalog.tables import CriticalValues
-from dafeng.methods.breaks import positive_series
+from dafeng.methods.breaks import Break, positive_series
 from dafeng.methods.series import LEAST_SCATTER
 
 __all__ = [
     "LEAST_LENGTH",
     "PEAK_LEVEL",
     "PLATEAU",
+    "REASON_NAMES",
     "STATUS_NAMES",
     "YEARS_AFTER",
     "PeakStatistics",
@@ -72,6 +73,18 @@ STATUS_NAMES: Final[dict[Status, tuple[str, str]]] = {
     "undetermined": ("尚不能判定", "undetermined"),
 }
 """Chinese and English name of each status."""
+REASON_NAMES: Final[dict[Reason, str]] = {
+    "fall": "下降显著",
+    "flat": "降幅甚小",
+    "growth": "上升显著",
+    "short": "年数太少",
+    "gaps": "缺年太多",
+    "recent_maximum": "峰后年数不足",
+    "weak_growth": "上升不显著",
+    "weak_fall": "下降不显著",
+    "rebound": "已回升过半",
+}
+"""Short Chinese name of each reason."""
 _CONSISTENT: Final = 1.4826
 _HALF: Final = 0.5
 _POWER: Final = (
@@ -150,7 +163,9 @@ class PeakVerdict:
     plateau: float
     """Width of a plateau, as a share of the maximum."""
     ignored_before: int | None = None
-    """Year of the last break of the source: earlier years were left out."""
+    """Year of the last level shift of the source: earlier years were left out."""
+    dropped: tuple[int, ...] = ()
+    """Years of single wrong values that were left out."""
 
     @property
     def name(self) -> str:
@@ -163,6 +178,8 @@ class PeakVerdict:
         parts = [_opening(self), _finding(self)]
         if self.ignored_before is not None:
             parts.insert(0, f"{self.ignored_before}年数据来源有突变，只用此后年份。")
+        if self.dropped:
+            parts.insert(0, f"{'、'.join(str(year) for year in self.dropped)}年为异常值，已剔除。")
         return "".join(parts)
 
 
@@ -243,7 +260,7 @@ def peak_verdict(
     minimum_years_after: int = YEARS_AFTER,
     plateau: float = PLATEAU,
     level: float = PEAK_LEVEL,
-    breaks: Sequence[int] = (),
+    breaks: Sequence[Break] = (),
 ) -> PeakVerdict:
     """Say whether a yearly series has peaked.
 
@@ -259,8 +276,9 @@ def peak_verdict(
         Distance from the maximum, as a share of it, within which the series is on a plateau.
     level : float
         Nominal chance of calling a series without a peak peaked; one that the table has.
-    breaks : sequence of int
-        First year of each new state of the source; only the years from the last of them on are looked at.
+    breaks : sequence of Break
+        Breaks of the source that a person did not explain by what happened: years of wrong values are left out, and only the
+        years from the last level shift on are looked at. A jump in the last year and reshuffles change nothing.
 
     Raises
     ------
@@ -286,9 +304,13 @@ def peak_verdict(
             next_step="leave both at their defaults",
         )
     time, logs = positive_series(years, values, doing="judge whether a series has peaked")
-    ignored = max((year for year in breaks if len(time) and time[0] < year <= time[-1]), default=None)
-    if ignored is not None:
-        time, logs = time[time >= ignored], logs[time >= ignored]
+    wrong = {one.year for one in breaks if one.kind == "wrong_value"}
+    dropped = tuple(int(year) for year in time if year in wrong)
+    shifts = [one.year for one in breaks if one.kind == "level_shift"]
+    ignored = max((year for year in shifts if len(time) and time[0] < year <= time[-1]), default=None)
+    kept = ~np.isin(time, dropped) & (time >= (ignored or -np.inf))
+    time, logs = time[kept], logs[kept]
+    dropped = tuple(year for year in dropped if ignored is None or year >= ignored)
     if not len(time):
         raise InputError(
             "no value",
@@ -319,7 +341,7 @@ def peak_verdict(
             detectable = float(np.expm1(needed) if test == "rising" else -np.expm1(-needed))
         return PeakVerdict(
             status, reason, span[0], span[-1], len(time), missing, int(time[at]), float(np.exp(logs[at])), after, since,
-            pace, statistic, critical, level, p_range, detectable, minimum_years_after, plateau, ignored,
+            pace, statistic, critical, level, p_range, detectable, minimum_years_after, plateau, ignored, dropped,
         )  # fmt: skip
 
     if len(time) < LEAST_LENGTH:
@@ -412,10 +434,12 @@ def _finding(verdict: PeakVerdict) -> str:
                 "判为：已达峰。这一判断只说明已有年份，不排除今后回升超过。"
             )
         case _:
-            return (
-                f"其后{verdict.years_after}年年均{way}{pace:.1%}，但没有峰值的随机序列按同样步骤也常有这样的变化（{p}）；"
-                f"以此序列的波动，年均下降要达到约{reach}才可能看出。尚不能判定是否达峰。"
+            seen = (
+                f"其后{verdict.years_after}年未见下降（年均{way}{pace:.1%}）"
+                if (verdict.pace or 0.0) >= 0
+                else f"其后{verdict.years_after}年年均下降{pace:.1%}，但没有峰值的随机序列按同样步骤也常有这样的变化（{p}）"
             )
+            return f"{seen}；以此序列的波动，年均下降要达到约{reach}才可能看出。尚不能判定是否达峰。"
 
 
 def _chance(p_range: tuple[float, float] | None) -> str:

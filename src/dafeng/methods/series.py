@@ -40,6 +40,7 @@ __all__ = [
     "DriftForecast",
     "Interval",
     "fit_drift",
+    "read_series",
     "required_pace",
     "theil_sen",
 ]
@@ -262,7 +263,7 @@ def theil_sen(years: ArrayLike, values: ArrayLike) -> float:
     >>> theil_sen([2020, 2021, 2022, 2023, 2024], [1.0, 2.0, 30.0, 4.0, 5.0])
     1.0
     """
-    time, value = _series(years, values, least=2)
+    time, value = read_series(years, values, least=2)
     return _median_slope(time, value)
 
 
@@ -329,7 +330,7 @@ def fit_drift(
     dafeng.base.errors.NotEnoughDataError: [not-enough-data] predict a series: 4 points from 2021 to 2024; expected: at \
 least 5 points over at least 4 years; next: add earlier years, or judge by the latest value alone
     """
-    time, value = _series(years, values)
+    time, value = read_series(years, values)
     if len(time) < LEAST_POINTS or time[-1] - time[0] < LEAST_SPAN:
         reach = f"from {time[0]:g} to {time[-1]:g}" if len(time) else "in all"
         raise NotEnoughDataError(
@@ -362,7 +363,19 @@ least 5 points over at least 4 years; next: add earlier years, or judge by the l
     )
 
 
-def _series(years: ArrayLike, values: ArrayLike, *, least: int = 0) -> tuple[Array, Array]:
+def read_series(years: ArrayLike, values: ArrayLike, *, least: int = 0) -> tuple[Array, Array]:
+    """Return years and values as arrays in order of year, after checking them.
+
+    Raises
+    ------
+    InputError
+        Lengths differ, a number is not finite, a year stands twice, or there are fewer than `least` points.
+
+    Examples
+    --------
+    >>> read_series([2021, 2020], [2.0, 1.0])[1].tolist()
+    [1.0, 2.0]
+    """
     time = np.asarray(years, dtype=np.float64)
     value = np.asarray(values, dtype=np.float64)
     problem = ""

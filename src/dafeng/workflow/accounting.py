@@ -57,7 +57,9 @@ class PeakLook(Record):
     peak_year: int
     """Year of the maximum."""
     words: str
-    """The verdict in Chinese, with what it rests on."""
+    """The verdict in Chinese, with what it rests on; single wrong values and years before the last shift are left out."""
+    whole_series: str
+    """The verdict on all years as they stand; empty where the source has no break."""
     breaks: tuple[str, ...]
     """Breaks of the source, found before the verdict, in Chinese."""
 
@@ -282,7 +284,8 @@ def look_for_peak(
 ) -> tuple[list[PeakLook], list[Finding]]:
     """Say whether a component or view of a place's account has peaked, with and without the boundary's splits.
 
-    Breaks of the source are found first and stated; the verdict rests on the whole series as it stands.
+    Breaks of the source are found first and stated; the verdict rests on the years since the last of them, and that on all
+    years stands beside it.
     """
     boundary = boundary_of(setting, name)
     default = tuple(split.id for split in boundary.splits if split.default)
@@ -316,7 +319,8 @@ def look_for_peak(
             continue
         years, values = [int(year) for year in series["period"]], series["value"].to_list()
         breaks: tuple[Break, ...] = find_breaks(years, values, table=table)
-        verdict: PeakVerdict = peak_verdict(years, values, table=table)
+        verdict: PeakVerdict = peak_verdict(years, values, table=table, breaks=breaks)
+        whole = peak_verdict(years, values, table=table).words if breaks else ""
         looks.append(
             PeakLook(
                 place=place,
@@ -327,6 +331,7 @@ def look_for_peak(
                 status=verdict.status,
                 peak_year=verdict.peak_year,
                 words=verdict.words,
+                whole_series=whole,
                 breaks=tuple(found.finding(setting.catalog.place_name(place)).sentence for found in breaks),
             )
         )

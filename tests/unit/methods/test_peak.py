@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
 from dafeng.catalog.tables import peak_critical_values
-from dafeng.methods.peak import STATUS_NAMES, PeakVerdict, peak_statistics, peak_verdict, rising_statistics
+from dafeng.methods.breaks import Break, find_breaks
+from dafeng.methods.peak import (
+    REASON_NAMES,
+    STATUS_NAMES,
+    PeakVerdict,
+    peak_statistics,
+    peak_verdict,
+    rising_statistics,
+)
 from dafeng.methods.peak_nulls import NULLS, Null, critical_rows
 
 TABLE = peak_critical_values()
@@ -26,6 +34,10 @@ def tent(length: int, after: int, rise: float, fall: float, wobble: float = 0.00
         100 * math.exp((rise * (year - top) if year <= top else -fall * (year - top)) + wobble * WOBBLE[year % 10])
         for year in range(length)
     ]
+
+
+def shift(year: int) -> Break:
+    return Break(year, "level_shift", 0.4, 9.0, 4.0)
 
 
 def judge(values: Sequence[float], **options: object) -> PeakVerdict:
@@ -122,12 +134,25 @@ def test_short_series_and_series_full_of_gaps_are_undetermined() -> None:
 
 def test_only_the_years_after_the_last_break_count() -> None:
     values = tent(25, 10, 0.03, 0.03)
-    verdict = judge(values, breaks=[2003, 2018])
+    verdict = judge(values, breaks=[shift(2003), shift(2018)])
     assert (verdict.status, verdict.reason, verdict.first_year, verdict.ignored_before) == (
         "undetermined", "short", 2018, 2018,
     )  # fmt: skip
     assert verdict.words.startswith("2018年数据来源有突变")
-    assert judge(values, breaks=[1990, 2030]).ignored_before is None
+    assert (
+        judge(values, breaks=[shift(1990), shift(2030), Break(2018, "reshuffle", 0.5, 0.5, 0.4)]).ignored_before is None
+    )
+
+
+def test_a_wrong_value_that_was_found_first_does_not_hide_the_peak() -> None:
+    values = tent(25, 10, 0.03, 0.03)
+    values[7] *= 1.6
+    (found,) = find_breaks(range(2000, 2025), values, table=TABLE)
+    assert (found.kind, found.year) == ("wrong_value", 2007)
+    assert judge(values).status == "undetermined"
+    verdict = judge(values, breaks=[found])
+    assert (verdict.status, verdict.peak_year, verdict.dropped) == ("peaked", 2014, (2007,))
+    assert verdict.words.startswith("2007年为异常值，已剔除。")
 
 
 def test_among_equal_maxima_the_latest_counts() -> None:
@@ -174,6 +199,7 @@ def test_the_statistic_agrees_with_a_second_route_in_plain_python() -> None:
 def test_every_status_has_a_name_in_both_languages() -> None:
     assert set(STATUS_NAMES) == {"peaked", "plateau", "rising", "undetermined"}
     assert all(zh and en for zh, en in STATUS_NAMES.values())
+    assert len(set(REASON_NAMES.values())) == 9
 
 
 @pytest.mark.parametrize("length", [12, 25, 40])
@@ -211,7 +237,7 @@ def test_what_is_called_detectable_is_found_in_about_four_of_five_cases() -> Non
     assert share == pytest.approx(0.8, abs=0.08)
 
 
-def test_the_committed_table_is_what_its_command_makes(request: pytest.FixtureRequest) -> None:
+def test_the_committed_table_is_what_its_command_makes() -> None:
     rows = {row.test: row for row in critical_rows(8, 20_000, np.random.default_rng([20261120, 8]))}
     for test, row in rows.items():
         assert TABLE.values[test, 8] == pytest.approx([round(value, 3) for value in row.critical])
