@@ -60,9 +60,7 @@ def catalog_with(places: int, shandong: float = 0.6191):
         if factor.family == "grid_province" and factor.place == "shandong" and factor.subject == "electricity"
     )
     last = max(factor.values, key=lambda value: value.starts)
-    values = tuple(
-        value.model_copy(update={"value": shandong}) if value is last else value for value in factor.values
-    )
+    values = tuple(value.model_copy(update={"value": shandong}) if value is last else value for value in factor.values)
     catalog.factors = catalog.factors | {factor.id: factor.model_copy(update={"values": values})}
     return catalog
 
@@ -191,7 +189,9 @@ def main(places: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "activities.parquet"
         make_table(table, places)
-        print(f"{places:,} places × {len(YEARS)} years × 8 classes × 8 carriers = {places * len(YEARS) * 64:,} activities\n")
+        print(
+            f"{places:,} places × {len(YEARS)} years × 8 classes × 8 carriers = {places * len(YEARS) * 64:,} activities\n"
+        )
         print("| step | seconds | × bare | peak MB | details |")
         print("|---|---:|---:|---:|---|")
         bare = 0.0
