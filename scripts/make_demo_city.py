@@ -373,6 +373,66 @@ def energy_tables(rng: np.random.Generator) -> dict[str, list[Row]]:
     }
 
 
+def activity_tables(rng: np.random.Generator) -> tuple[dict[str, list[Row]], list[Row]]:
+    """Return the utilities' workbook and the fuel and completion table of the carbon account, all of it over the whole city.
+
+    The utilities state electricity and heat as they meter them; photovoltaics used on site are already off the purchases.
+    """
+    power = {
+        "城镇居住建筑": steady(rng, 181000, 342000, 0.006), "公共建筑": steady(rng, 223000, 309000, 0.006),
+        "农村居住建筑": steady(rng, 37600, 61500, 0.008),
+    }  # fmt: skip
+    roofs = {
+        "城镇居住建筑": np.geomspace(300, 6100, len(YEARS)), "公共建筑": np.geomspace(900, 15400, len(YEARS)),
+        "农村居住建筑": np.geomspace(400, 17200, len(YEARS)),
+    }  # fmt: skip
+    exported = {"城镇居住建筑": 0.18, "公共建筑": 0.12, "农村居住建筑": 0.55}
+    heat = {"城镇居住建筑": steady(rng, 2540, 2580, 0.008), "公共建筑": steady(rng, 1120, 1090, 0.008)}
+    head = ["年份", "地区", "范围"]
+    meters: list[Row] = [
+        [*head, "建筑类别", "建筑用电量（万千瓦时）", "建筑光伏自用电量（万千瓦时）", "建筑光伏上网电量（万千瓦时）"]
+    ]
+    stations: list[Row] = [[*head, "建筑类别", "建筑集中供热用热量（万吉焦）"]]
+    for step, year in enumerate(YEARS):
+        for kind, values in power.items():
+            made, sold = roofs[kind][step], exported[kind]
+            meters.append([year, CITY, "全域", kind, round(values[step]), round(made * (1 - sold)), round(made * sold)])
+        stations += [[year, CITY, "全域", kind, round(values[step])] for kind, values in heat.items()]
+    works, lamps = steady(rng, 16800, 15100, 0.01), steady(rng, 61000, 92500, 0.006)
+    others = [[year, CITY, "全域", round(works[step]), round(lamps[step])] for step, year in enumerate(YEARS)]
+    workbook = {
+        "供电公司_建筑": meters,
+        "供电公司_施工市政": [[*head, "施工用电量（万千瓦时）", "市政设施用电量（万千瓦时）"], *others],
+        "供热企业": stations,
+    }
+
+    fuel, site, town = "建筑燃料消耗热量", "施工燃料消耗热量", "市政设施燃料消耗热量"
+    burnt = [
+        (fuel, "城镇居住建筑", "天然气", steady(rng, 655, 1040, 0.006)),
+        (fuel, "公共建筑", "天然气", steady(rng, 382, 428, 0.008)),
+        (fuel, "城镇居住建筑", "液化石油气", steady(rng, 74, 41, 0.01)),
+        (fuel, "农村居住建筑", "液化石油气", steady(rng, 38, 66, 0.01)),
+        (fuel, "城镇居住建筑", "原煤", steady(rng, 610, 62, 0.01)),
+        (fuel, "公共建筑", "原煤", steady(rng, 395, 24, 0.01)),
+        (fuel, "农村居住建筑", "原煤", steady(rng, 1290, 690, 0.01)),
+        (fuel, "公共建筑", "汽油", steady(rng, 92, 71, 0.01)),  # burnt in vehicles; the account's split takes it out
+        (fuel, "公共建筑", "柴油", steady(rng, 16, 11, 0.01)),
+        (site, "", "柴油", steady(rng, 262, 171, 0.01)),
+        (town, "", "柴油", steady(rng, 21, 16, 0.01)),
+        (town, "", "天然气", steady(rng, 12, 19, 0.01)),
+    ]
+    burnt_rows = [
+        (name, "万吉焦", 2015, list(values.round(1)), kind, carrier, "全域") for name, kind, carrier, values in burnt
+    ]
+    built = {
+        "城镇居住建筑": np.array([438, 452, 471, 489, 497, 490, 468, 431, 392, 364, 341.0]),
+        "公共建筑": np.array([196, 203, 209, 214, 219, 216, 209, 198, 186, 177, 169.0]),
+        "农村居住建筑": np.array([71, 70, 68, 66, 63, 61, 58, 55, 52, 50, 47.0]),
+    }
+    built_rows = [("新建建筑面积", "万平方米", 2015, list(values), kind, "", "全域") for kind, values in built.items()]
+    return workbook, long_rows([*burnt_rows, *built_rows])
+
+
 def main(folder: Path = FOLDER) -> None:
     """Write every file of the data folder that a program makes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -418,6 +478,12 @@ def main(folder: Path = FOLDER) -> None:
     rows = [[name, CITY, day, done, "是否", paper] for name, done, day, paper in MILESTONES]
     write_csv(folder / "milestones.csv", [*head, "溯源编号（佐证材料）"], rows)
     write_workbook(folder / "energy_carbon.xlsx", energy_tables(rng))
+
+    workbook, rows = activity_tables(
+        np.random.default_rng(SEED + 1)
+    )  # of its own, so that the files above stay as they are
+    write_workbook(folder / "activity_utilities.xlsx", workbook)
+    write_csv(folder / "activity_fuels_gb18030.csv", [*head, "建筑类别", "能源品种", "范围"], rows, encoding="gb18030")
 
 
 if __name__ == "__main__":

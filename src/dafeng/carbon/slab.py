@@ -178,7 +178,8 @@ def compute_slab(
     order = np.argsort(terms.keys, kind="stable")
     gathered = terms.take(order).gathered()
     trace = trace.select("key", "version", "value", "use", "basis")
-    repeated = len(gathered) < len(terms)
+    keys = terms.keys[order]
+    repeated = bool((keys[1:] == keys[:-1]).any())  # terms of one cell lie in the order of their activities
     trace = trace.sort("key", "use", "value", "version") if repeated else trace[order]
     present = np.zeros((units.height, len(BASES), len(components)), bool)
     at, basis_codes, component, *_ = layout.decode(gathered.keys)

@@ -67,7 +67,7 @@ class Terms:
         """Return one term for each key and factor, sorted; the same to the last bit whatever the order of the terms."""
         if not len(self) or bool((self.keys[1:] > self.keys[:-1]).all()):
             return self
-        order = np.lexsort((self.amounts, self.factors, self.keys))
+        order = np.lexsort((self.above, self.below, self.amounts, self.factors, self.keys))
         keys, factors = self.keys[order], self.factors[order]
         starts = np.flatnonzero(np.r_[True, (keys[1:] != keys[:-1]) | (factors[1:] != factors[:-1])])
         if len(starts) == len(keys):

@@ -97,10 +97,11 @@ def account(
         names = {code: here.catalog.term("boundary", code) for code in totals["boundary"].unique()}
         show_table(
             f"碳核算 / account · {boundary}",
-            ["地方", "年份", "口径", "组成部分或口径合计", *(by or []), "tCO2", "下限", "上限", "完整"],
+            ["地方", "范围", "年份", "口径", "组成部分或口径合计", *(by or []), "tCO2", "下限", "上限", "完整"],
             [
                 (
                     here.catalog.place_name(row["place"]),
+                    here.catalog.term("extent", row["extent"]),
                     row["period"],
                     here.catalog.term("basis", row["basis"]),
                     _name(here, names, row["boundary"]),
@@ -110,7 +111,7 @@ def account(
                 )
                 for row in totals.iter_rows(named=True)
             ],
-            numbers=[4 + len(by or []), 5 + len(by or []), 6 + len(by or [])],
+            numbers=[5 + len(by or []), 6 + len(by or []), 7 + len(by or [])],
         )
         lacking = {(item.component, item.why) for item in inventory.missing}
         for component, why in sorted(lacking):
@@ -203,18 +204,7 @@ def explain(
     if as_json:
         emit("carbon.explain/1", {"terms": terms.to_dicts()})
         return
-    columns = [
-        "basis",
-        "building_class",
-        "carrier",
-        "amount",
-        "factor",
-        "factor_value",
-        "factor_unit",
-        "rule",
-        "published_on",
-        "grade",
-    ]
+    columns = ["basis", "activity", "amount", "factor", "factor_value", "factor_unit", "rule", "published_on", "value"]
     kept = [column for column in columns if column in terms.columns]
     show_table(
         f"{here.catalog.place_name(home)} {year} {component}",

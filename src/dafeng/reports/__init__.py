@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dafeng.reports.carbon_facts import CarbonAccount, CarbonFacts
 from dafeng.reports.document import Report
 from dafeng.reports.docx import render_docx
 from dafeng.reports.fonts import FontReport, FontUse, find_fonts
@@ -14,6 +15,8 @@ from dafeng.reports.xlsx import render_xlsx
 
 __all__ = [
     "UNBUILT",
+    "CarbonAccount",
+    "CarbonFacts",
     "FontReport",
     "FontUse",
     "OctoberRequest",

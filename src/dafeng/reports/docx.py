@@ -191,7 +191,7 @@ class _Writer:
                 if block.show_title:
                     yield _paragraph("DfTableTitle", _text_run(block.title))
                 if block.unit:
-                    yield _paragraph("DfTableText", _text_run(f"单位：{block.unit}"), '<w:jc w:val="right"/>')
+                    yield _paragraph("DfTableText", _text_run(f"单位：{block.unit}"), _KEEP + '<w:jc w:val="right"/>')
                 yield _paragraph("DfSmall", self._mark(block.id), "<w:keepNext/>")
                 yield _parse(self._table(block, _LANDSCAPE_WIDTH if wide else _PORTRAIT_WIDTH))
                 yield _paragraph("DfSmall", "")

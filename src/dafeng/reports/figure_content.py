@@ -1,4 +1,4 @@
-"""What figures show, as records: small multiples of targets, and bars of states. Pixels come last."""
+"""What figures show, as records: small multiples of targets, bars of states, and those of the account. Pixels come last."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from pydantic import Field
 from dafeng.base.record import Record
 
 __all__ = [
+    "AreaPart",
+    "FlowLink",
+    "FlowNode",
+    "FlowPaths",
     "OutlookBand",
     "OutlookPanel",
     "OutlookPanels",
     "SeriesPoint",
+    "StackedAreas",
     "StatusBar",
     "StatusBars",
     "StatusCount",
+    "Waterfall",
+    "WaterfallStep",
 ]
 
 
@@ -118,3 +125,101 @@ class StatusBars(Record):
     kind: Literal["status"] = "status"
     bars: tuple[StatusBar, ...]
     """Bars from top to bottom."""
+
+
+class AreaPart(Record):
+    """One part of a total over the years."""
+
+    code: str
+    """Code; fill and hatching follow its place among the parts."""
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    values: tuple[float, ...]
+    """One a year."""
+
+
+class StackedAreas(Record):
+    """Parts of a total over the years, stacked; a line for what was promised, and a mark at its highest year."""
+
+    kind: Literal["areas"] = "areas"
+    unit: str
+    """Unit as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    years: tuple[int, ...]
+    """Years, rising."""
+    parts: tuple[AreaPart, ...]
+    """From the bottom to the top."""
+    line: AreaPart
+    """The boundary that the plan promises; drawn over the areas."""
+    peak_year: int | None = None
+    """Year of the highest value of the line."""
+
+
+class FlowNode(Record):
+    """A node of a flow diagram."""
+
+    code: str
+    """Code, unique in its layer."""
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    layer: int = Field(ge=0, le=3)
+    """Column, from the left."""
+
+
+class FlowLink(Record):
+    """An amount that goes from a node to one of the next layer."""
+
+    source: str
+    """Code of the node on the left."""
+    target: str
+    """Code of the node on the right."""
+    layer: int = Field(ge=0, le=2)
+    """Layer of the node on the left."""
+    value: float = Field(gt=0)
+    """Amount, in the unit of the diagram."""
+
+
+class FlowPaths(Record):
+    """A flow diagram (Sankey): nodes in layers, bands between them as wide as the amounts."""
+
+    kind: Literal["flows"] = "flows"
+    unit: str
+    """Unit as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    nodes: tuple[FlowNode, ...]
+    """Nodes by layer, from the top."""
+    links: tuple[FlowLink, ...]
+    """Bands."""
+
+
+class WaterfallStep(Record):
+    """One contribution to a change."""
+
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    value: float
+    """Signed contribution."""
+
+
+class Waterfall(Record):
+    """A total, what moved it, and the total after: the steps add up to the difference."""
+
+    kind: Literal["waterfall"] = "waterfall"
+    unit: str
+    """Unit as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    first: WaterfallStep
+    """Total at the start."""
+    steps: tuple[WaterfallStep, ...]
+    """Contributions, in the order of the identity."""
+    last: WaterfallStep
+    """Total at the end."""

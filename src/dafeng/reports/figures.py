@@ -22,7 +22,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dafeng.reports.document import STATE_SHAPES, Figure
-from dafeng.reports.figure_content import OutlookPanel, OutlookPanels, StatusBars
+from dafeng.reports.figure_content import FlowPaths, OutlookPanel, OutlookPanels, StackedAreas, StatusBars, Waterfall
+from dafeng.reports.figures_carbon import draw_areas, draw_flows, draw_waterfall, flows_height
 from dafeng.reports.fonts import FontReport, figure_family
 from dafeng.reports.wording import text_width
 
@@ -88,6 +89,10 @@ def figure_size(figure: Figure) -> tuple[float, float]:
     if isinstance(content, OutlookPanels):
         rows = max(1, math.ceil(len(content.panels) / content.across))
         return _PAPER_WIDTH, 0.45 + 1.62 * rows
+    if isinstance(content, StackedAreas | Waterfall):
+        return _PAPER_WIDTH, 2.9
+    if isinstance(content, FlowPaths):
+        return _PAPER_WIDTH, flows_height(content)
     return _PAPER_WIDTH, 0.95 + 0.3 * max(1, len(content.bars))
 
 
@@ -119,10 +124,17 @@ def _settings(fonts: FontReport) -> dict[str, object]:
 
 def _draw(figure: Figure, *, chinese: bool) -> Canvas:
     canvas = Canvas(figsize=figure_size(figure), layout="constrained")
-    if isinstance(figure.content, OutlookPanels):
-        _draw_panels(canvas, figure.content, chinese=chinese)
-    else:
-        _draw_bars(canvas, figure.content, chinese=chinese)
+    match figure.content:
+        case OutlookPanels():
+            _draw_panels(canvas, figure.content, chinese=chinese)
+        case StatusBars():
+            _draw_bars(canvas, figure.content, chinese=chinese)
+        case StackedAreas():
+            draw_areas(canvas, figure.content, chinese=chinese)
+        case FlowPaths():
+            draw_flows(canvas, figure.content, chinese=chinese)
+        case Waterfall():
+            draw_waterfall(canvas, figure.content, chinese=chinese)
     return canvas
 
 

@@ -8,7 +8,7 @@ the clerk. What dafeng does not compute yet is said to be 暂未建设.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
 
@@ -18,11 +18,14 @@ from dafeng.assessment.records import Assessment, Status, TargetAssessment
 from dafeng.base.target import Measure
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import Plan
+from dafeng.reports.carbon_chapter import ANNEX_TITLE, carbon_annex, carbon_basis, carbon_paragraph, peak_clause
+from dafeng.reports.carbon_facts import CarbonFacts
 from dafeng.reports.document import (
     Addressee,
     Annex,
     AnnexList,
     Block,
+    Figure,
     Heading,
     KeyFigure,
     KeyFigures,
@@ -54,7 +57,7 @@ from dafeng.reports.wording import date_zh, joined, written_unit
 
 __all__ = ["UNBUILT", "OctoberRequest", "october_report"]
 
-UNBUILT: Final = ("碳排放核算", "达峰情景与达峰概率", "最小成本措施组合", "建筑能耗监测", "项目义务核查")
+UNBUILT: Final = ("达峰情景与达峰概率", "最小成本措施组合", "建筑能耗监测", "项目义务核查")
 """Parts that the yearly report will carry once they are built; until then they are named as 暂未建设."""
 
 _ALWAYS: Final = ("met", "on_track", "at_risk", "off_track", "unproven", "no_data")
@@ -83,6 +86,8 @@ class OctoberRequest:
         Date of the paper; left for the clerk where None.
     unbuilt : sequence of str
         Parts that do not exist yet.
+    remarks : sequence of (str, str)
+        Further conventions for annex 4: name and text.
     """
 
     year: int
@@ -93,6 +98,7 @@ class OctoberRequest:
     contact: str = ""
     day: date | None = None
     unbuilt: Sequence[str] = UNBUILT
+    remarks: Sequence[tuple[str, str]] = ()
 
 
 def october_report(
@@ -103,6 +109,7 @@ def october_report(
     *,
     lineage: pl.DataFrame | None = None,
     prefectures: Sequence[Assessment] = (),
+    carbon: CarbonFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -117,6 +124,8 @@ def october_report(
         Rows of the lineage table that values point at; without it files and cells are shown as 未登记.
     prefectures : sequence of Assessment
         For a province: the same plan judged for its prefectures, shown as references that decide nothing.
+    carbon : CarbonFacts, optional
+        The place's carbon account; with it the report gains a paragraph in section 一 and annex 5.
 
     Returns
     -------
@@ -126,14 +135,23 @@ def october_report(
     facts = OctoberFacts(assessment, plan, catalog, year=request.year, body=body, lineage=lineage)
     signer, addressee = _parties(facts, request)
     subject = f"{signer}关于{request.year}年度\n城乡建设领域碳达峰工作情况的报告"
-    annexes = ("目标完成情况表", "重点任务进展清单", "典型案例", "数据来源与口径说明")
+    annexes = (
+        "目标完成情况表",
+        "重点任务进展清单",
+        "典型案例",
+        "数据来源与口径说明",
+        *[ANNEX_TITLE] * (carbon is not None),
+    )
+    if carbon is not None:
+        request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
     blocks: list[Block] = [
-        *_summary(facts, request),
+        *_summary(facts, request, carbon),
         PageBreak(),
         Title(text=subject),
         Addressee(text=addressee),
         _lead(facts),
         *_section_targets(facts),
+        *([] if carbon is None else [carbon_paragraph(carbon)]),
         *_section_work(facts),
         Heading(level=1, text="三、典型经验做法"),
         Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
@@ -153,11 +171,13 @@ def october_report(
         Slot(text="典型案例（地点、背景、做法、成效数据、可推广之处）"),
         *_annex_sources(facts, request, prefectures),
     ]
+    if carbon is not None:
+        blocks += carbon_annex(carbon, plan, first_figure=1 + sum(isinstance(block, Figure) for block in blocks))
     return Report(
         id=f"october-{plan.id}-{request.year}" + (f"-{body}" if body else ""),
         title=subject.replace("\n", ""),
         as_of=assessment.as_of,
-        demonstration=assessment.demonstration,
+        demonstration=assessment.demonstration or (carbon is not None and carbon.demonstration),
         basis=_conventions(facts, request),
         blocks=tuple(blocks),
     )
@@ -198,7 +218,7 @@ def _text(text: str, *inputs: str) -> Paragraph:
     return Paragraph(runs=(Run(text=text),), inputs=inputs)
 
 
-def _summary(facts: OctoberFacts, request: OctoberRequest) -> list[Block]:
+def _summary(facts: OctoberFacts, request: OctoberRequest, carbon: CarbonFacts | None) -> list[Block]:
     """Page one: what a head of office needs to know."""
     counts = facts.counts
     items = [KeyFigure(label="目标", value=str(sum(counts.values())))]
@@ -213,7 +233,7 @@ def _summary(facts: OctoberFacts, request: OctoberRequest) -> list[Block]:
         Heading(level=1, text="领导摘要"),
         Note(text=f"{facts.assessment.title}　{request.year}年度　数据截至{date_zh(facts.assessment.as_of)}"),
         KeyFigures(items=tuple(items)),
-        _text(f"达峰承诺：{_peak(facts)}", "peak"),
+        _text(f"达峰承诺：{_peak(facts, carbon)}", "peak"),
     ]
     if worst:
         blocks += [_text(f"最需关注的{_NUMERALS[len(worst) - 1]}项："), gap_table(facts, worst)]
@@ -236,12 +256,13 @@ def _summary(facts: OctoberFacts, request: OctoberRequest) -> list[Block]:
     return blocks
 
 
-def _peak(facts: OctoberFacts) -> str:
+def _peak(facts: OctoberFacts, carbon: CarbonFacts | None) -> str:
     peak = facts.plan.peak
     if peak is None:
         return "方案未写明达峰年份。"
-    boundary = facts.catalog.term("boundary_scope", peak.boundary)
-    return f"{peak.by}年底前达峰，边界为{boundary}（方案{peak.clause}）；达峰概率的测算暂未建设，不作判断。"
+    scope = facts.catalog.term("boundary_scope", peak.boundary)
+    history = "" if carbon is None else f"；{peak_clause(carbon)}"
+    return f"{peak.by}年底前达峰，边界为{scope}（方案{peak.clause}）{history}；达峰概率的测算暂未建设，不作判断。"
 
 
 def _lead(facts: OctoberFacts) -> Paragraph:
@@ -471,6 +492,7 @@ def _conventions(facts: OctoberFacts, request: OctoberRequest) -> tuple[tuple[st
     ]
     if request.scope is OctoberScope.PROVINCE:
         found.append(("各市州", "各市州数值仅供参考，不由其推定全省完成情况。"))
+    found += request.remarks
     if request.unbuilt:
         found.append(("暂未建设", f"{'、'.join(request.unbuilt)}；本报告对此不作判断。"))
     if facts.assessment.demonstration:

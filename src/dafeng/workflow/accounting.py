@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import polars as pl
 
 from dafeng.base.errors import InputError, UnknownNameError, UsageError, close_names
 from dafeng.base.finding import Finding, Severity
+from dafeng.base.place import Extent
 from dafeng.base.record import Record
 from dafeng.carbon import Inventory, Restatement, account, restate
 from dafeng.catalog.carbon_schemas import Boundary
@@ -192,50 +193,73 @@ def publish_account(setting: Setting, inventory: Inventory) -> int:
     return stored
 
 
-def explain_account(inventory: Inventory, *, place: str, year: int, component: str) -> pl.DataFrame:
+def explain_account(
+    inventory: Inventory, *, place: str, year: int, component: str, extent: str | None = None
+) -> pl.DataFrame:
     """Return every term of one component: activity, amount, factor, its value and the rule by which it was taken.
+
+    Parameters
+    ----------
+    inventory : Inventory
+    place, year, component
+        What is to be explained.
+    extent : str, optional
+        Extent; the widest that the account has where None.
 
     Returns
     -------
     DataFrame
-        Columns basis, building_class, carrier, value (tCO2), activity, amount, flow, factor, factor_value, factor_unit, rule,
-        data_from, published_on, grade.
+        Columns extent, basis, activity, amount, flow, factor, factor_value, factor_unit, rule, data_from, published_on, grade,
+        value (tCO2): amount × factor with its sign, so that the values of a basis add up to the component.
     """
-    chosen = inventory.observations.filter(
+    totals = inventory.observations.filter(
         (pl.col("place") == place)
         & (pl.col("period") == str(year))
         & (pl.col("boundary") == component)
-        & (pl.col("building_class") != "all" if _has_parts(inventory, place, year, component) else pl.lit(True))
-    ).join(inventory.lineage.select(lineage="id", detail="detail"), on="lineage", how="left")
+        & (pl.col("building_class") == "all")
+        & (pl.col("carrier") == "all")
+    )
+    wanted = _widest(totals["extent"].unique().to_list()) if extent is None else extent
+    details = dict(inventory.lineage.select("id", "detail").iter_rows())
     rows: list[dict[str, Any]] = []
-    for row in chosen.select("basis", "building_class", "carrier", "value", "detail").iter_rows(named=True):
-        for term in json.loads(row["detail"] or "{}").get("terms", []):
+    for row in totals.filter(pl.col("extent") == wanted).iter_rows(named=True):
+        members = [component, *inventory.settings.boundary.views.get(component, ())]
+        for term in _terms(row["lineage"], details, [f"{member} {row['basis']}" for member in members]):
+            amount, factor = term.get("amount"), term.get("value")
+            known = amount is not None and factor is not None
             rows.append(
                 {
-                    **{name: row[name] for name in ("basis", "building_class", "carrier", "value")},
+                    "extent": row["extent"],
+                    "basis": row["basis"],
                     "activity": term.get("activity"),
-                    "amount": term.get("amount"),
+                    "amount": amount,
                     "flow": term.get("flow"),
                     "factor": term.get("factor"),
-                    "factor_value": term.get("value"),
+                    "factor_value": factor,
                     "factor_unit": term.get("unit"),
                     "rule": term.get("rule"),
                     "data_from": term.get("data_from"),
                     "published_on": term.get("published_on"),
                     "grade": term.get("grade"),
+                    "value": term.get("sign", 1) * amount * factor if known else amount,
                 }
             )
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def _has_parts(inventory: Inventory, place: str, year: int, component: str) -> bool:
-    parts = inventory.observations.filter(
-        (pl.col("place") == place)
-        & (pl.col("period") == str(year))
-        & (pl.col("boundary") == component)
-        & (pl.col("building_class") != "all")
-    )
-    return parts.height > 0
+def _terms(lineage: str | None, details: Mapping[str, str], sums: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the terms behind a lineage id, following the sums of the given names to their parts."""
+    told = json.loads(details.get(lineage or "", "{}"))
+    yield from told.get("terms", [])
+    parts = told.get("sum_of", {})
+    for name in sums:
+        for part in parts.get(name, ()):
+            yield from _terms(part, details, sums)
+
+
+def _widest(extents: Collection[str]) -> str:
+    """Return the first extent in the order of the vocabulary: the whole area before its parts."""
+    return next((extent.value for extent in Extent if extent.value in extents), Extent.WHOLE.value)
 
 
 def restate_carbon(
@@ -303,10 +327,13 @@ def look_for_peak(
             recorded_at=recorded_at,
             split=chosen,
         )
-        totals = inventory.totals(partial=True).filter(
-            (pl.col("basis") == "location_based") & (pl.col("boundary") == of) & (pl.col("value") > 0)
+        totals = inventory.totals().filter(
+            (pl.col("basis") == "location_based")
+            & (pl.col("boundary") == of)
+            & (pl.col("value") > 0)
+            & pl.col("complete")
         )
-        series = totals.group_by("period").agg(pl.col("value").sum()).sort("period")
+        series = totals.filter(pl.col("extent") == _widest(totals["extent"].unique().to_list())).sort("period")
         if series.is_empty():
             findings.append(
                 Finding(

@@ -21,6 +21,7 @@ from dafeng.catalog.schemas import Plan
 from dafeng.lake import save_run
 from dafeng.plans import responsibility_list
 from dafeng.reports import (
+    CarbonFacts,
     FontReport,
     OctoberRequest,
     OctoberScope,
@@ -33,6 +34,7 @@ from dafeng.reports import (
     responsibility_report,
 )
 from dafeng.workflow.assessing import assess, chosen_plan
+from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
 from dafeng.workflow.setting import Setting
 
 __all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report"]
@@ -119,12 +121,16 @@ def build_report(
     listener("判断目标 / assess", 0, None)
     judged = assess(setting, plan.id, as_of=as_of, known_at=known_at)
     findings = [finding for finding in judged.findings if finding.severity is not Severity.INFO]
+    carbon: CarbonFacts | None = None
     if kind is ReportKind.RESPONSIBILITY:
         report = responsibility_report(
             responsibility_list(plan, setting.catalog), setting.catalog, as_of=as_of, body=body_id
         )
     else:
-        report = _october(setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day)
+        if body_id is None:
+            listener("核算碳排放 / account for carbon", 0, None)
+            carbon = carbon_for_report(setting, plan, as_of=as_of, known_at=known_at)
+        report = _october(setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, carbon)
     listener("排版 / render", 0, None)
     stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
     files = _render(report, fonts, formats, stem)
@@ -138,6 +144,8 @@ def build_report(
             )
         )
     manifest = _manifest(setting, plan, judged, kind, as_of, known_at, fonts, files)
+    if carbon is not None:
+        manifest["carbon"] = carbon.manifest()
     identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
     run = f"{stem}-{identity}"
     folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
@@ -156,6 +164,7 @@ def _october(
     signer: str,
     addressee: str,
     day: date | None,
+    carbon: CarbonFacts | None,
 ) -> Report:
     place = setting.catalog.places.get(plan.place)
     above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
@@ -167,9 +176,18 @@ def _october(
         judged,
         plan,
         setting.catalog,
-        OctoberRequest(year=year or as_of.year, scope=chosen, body=body, signer=signer, addressee=addressee, day=day),
+        OctoberRequest(
+            year=year or as_of.year,
+            scope=chosen,
+            body=body,
+            signer=signer,
+            addressee=addressee,
+            day=day,
+            remarks=() if body or carbon is not None else (NO_ACCOUNT,),
+        ),
         lineage=None if lake is None else lake.snapshot().lineage(_lineage_ids(judged.rows)),
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
+        carbon=None if chosen is OctoberScope.BODY else carbon,
     )
 
 

@@ -68,3 +68,26 @@ def test_a_side_with_two_values_for_one_key_is_refused() -> None:
     twice = pl.DataFrame({"place": ["jilin", "jilin"], "value": [1.0, 2.0]})
     with pytest.raises(InputError, match="share their key"):
         reconcile(twice, twice.head(1), on=["place"], group=["place"])
+
+
+def test_terms_of_one_cell_stand_in_one_order_in_its_lineage_whatever_the_order_of_the_rows() -> None:
+    rows = [
+        Observation(
+            indicator="material_use",
+            place="qingdao",
+            period="2023",
+            end_use=material,
+            value=5.0,
+            dataset="m",
+            recorded_at=NOON,
+        )
+        for material in ("rebar", "portland_cement")
+    ]
+    catalog = load_catalog()
+    settings = {"policy": RatePolicy(), "as_of": date(2026, 11, 20), "recorded_at": NOON}
+    first, second = (
+        account(observation_frame(order), catalog, "urban-rural-construction", **settings)
+        for order in (rows, rows[::-1])
+    )
+    assert first.lineage.equals(second.lineage)
+    assert first.observations.equals(second.observations)

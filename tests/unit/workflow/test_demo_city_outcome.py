@@ -10,8 +10,10 @@ import yaml
 from dafeng.assessment import assess_plan
 from dafeng.assessment.records import Assessment, Status
 from dafeng.base.observation import KEY, check_observations
+from dafeng.carbon import Inventory, account
 from dafeng.catalog import Catalog, load_catalog
 from dafeng.intake import Imported, import_table
+from dafeng.methods.rate_policy import RatePolicy, Rule
 
 DEMO = Path(__file__).resolve().parents[3] / "src" / "dafeng" / "workflow" / "demo_city"
 AS_OF = date(2026, 10, 20)
@@ -29,7 +31,7 @@ def imported(catalog: Catalog) -> dict[str, Imported]:
     for entry in entries:
         file = entry.pop("file")
         moment = datetime(2026, 10, 20, tzinfo=UTC)
-        found[file] = import_table(DEMO / "data" / file, catalog, recorded_at=moment, **entry)
+        found[file] = import_table(DEMO / "data" / file, catalog, recorded_at=moment, home="demo-city", **entry)
     return found
 
 
@@ -122,3 +124,28 @@ def test_a_yearly_duty_has_met_and_missed_years(assessment: Assessment) -> None:
     assert statuses[2022] is Status.MET
     assert statuses[2023] is Status.MISSED
     assert statuses[2026] is Status.NO_DATA
+
+
+@pytest.fixture(scope="module")
+def carbon(facts: pl.DataFrame, catalog: Catalog) -> Inventory:
+    return account(
+        facts, catalog, "urban-rural-construction", as_of=AS_OF, recorded_at=datetime(2026, 10, 20, tzinfo=UTC),
+        policy=RatePolicy(rules=(Rule.exact(), Rule.hold_last(3), Rule.back_cast())),
+    )  # fmt: skip
+
+
+def test_the_carbon_account_of_the_whole_city_is_complete_in_every_year(carbon: Inventory) -> None:
+    whole = carbon.totals().filter(pl.col("extent") == "whole", pl.col("boundary") == "whole_field")
+    for basis in ("location_based", "market_based"):
+        assert whole.filter(basis=basis)["period"].to_list() == [str(year) for year in range(2015, 2026)]
+    assert carbon.missing_table.filter(pl.col("extent") == "whole").is_empty()
+    assert not [finding for finding in carbon.findings if finding.severity.value == "error"]
+
+
+def test_petrol_recorded_under_buildings_is_taken_out_and_exported_photovoltaics_are_a_memo(carbon: Inventory) -> None:
+    memo = carbon.totals().filter(
+        pl.col("extent") == "whole", pl.col("boundary").is_in(["vehicle_fuel", "exported_pv"])
+    )
+    assert memo.height == 2 * 11
+    assert (memo.filter(boundary="vehicle_fuel")["value"] > 0).all()
+    assert (memo.filter(boundary="exported_pv")["value"] < 0).all()
