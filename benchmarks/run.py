@@ -144,6 +144,9 @@ def main(arguments: list[str]) -> None:
         lines.append(
             f"| {name} | {result['seconds']:.2f} | {result['seconds'] / bare:.1f} | {result['peak_mb']:.0f} | {details} |"
         )
+    carbon = Path(__file__).with_name("carbon.py")
+    account = subprocess.run([sys.executable, str(carbon)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Carbon account", "", "`benchmarks/carbon.py`, run by `make bench` too.", "", account.strip()]
     text = "\n".join(lines) + "\n"
     RESULTS.write_text(text, encoding="utf-8")
     print(text)

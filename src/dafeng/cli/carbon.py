@@ -139,9 +139,12 @@ def factors(
     place: Annotated[str | None, typer.Option(help="地方 / place")] = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """列出因子：数据期、发布日、来源、等级 / list factors."""
     here = setting(workspace)
+    if here.workspace is None:
+        note("没有工作区，只列内置因子 / no workspace: shipped factors only", quiet=quiet or as_json)
     home = None if place is None else here.catalog.places.resolve(place).id
     found = [
         factor
@@ -185,6 +188,7 @@ def explain(
     known_at: KnownAt = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """逐项解释一个数：活动量 × 因子，因子取自何处、按何规则 / every term of one number."""
     here = open_setting(need(workspace))
@@ -212,7 +216,7 @@ def explain(
         terms.select(pl.col(kept)).iter_rows() if kept else [],
     )
     if terms.is_empty():
-        note("没有这一项的核算结果 / no result of this component", quiet=False)
+        note("没有这一项的核算结果 / no result of this component", quiet=quiet)
 
 
 @app.command()
