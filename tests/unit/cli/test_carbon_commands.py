@@ -105,3 +105,18 @@ def test_a_peak_needs_five_years_after_the_maximum(
     assert {look["peak_year"] for look in looks} == {2015}
     assert {look["status"] for look in looks} <= {"rising", "undetermined"}
     assert run("peak", "qingdao", "-w", workspace) == 0
+
+
+def test_a_correction_is_restated_with_its_size_and_cause(
+    workspace: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796083200")  # 2026-12-01
+    corrected = [ACTIVITY.splitlines()[0], ACTIVITY.splitlines()[1].replace("1000000", "1200000")]
+    (tmp_path / "correction.csv").write_text("\n".join(corrected) + "\n", encoding="utf-8")
+    assert run("data", "import", "correction.csv", "-w", workspace) == 0
+    rows = answer(capsys, "carbon", "restate", "-w", workspace, "--from", "2026-11-20", "--to", "2026-12-01")["rows"]
+    (row,) = [row for row in rows if row["basis"] == "location_based" and row["boundary"] == "purchased_electricity"]
+    assert (row["place"], row["period"]) == ("qingdao", "2022"), "what is not touched is not restated"
+    assert row["before"] == pytest.approx(641.0)
+    assert row["difference"] == pytest.approx(0.2 * 641.0)
+    assert "building_electricity" in row["cause"] or "更正" in row["cause"]
