@@ -3,7 +3,6 @@
 The figures stand in docs/explanation/ceads-building-sectors.md, whose tables are compared here row by row.
 """
 
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,7 +238,3 @@ def test_the_words_and_figures_of_jilin_and_shandong_stand_on_the_page(sectors: 
                 if year in (2005, 2007, 2012, 2015, 2017)
             ]
             assert "，".join(figures) in text
-
-
-def test_the_page_names_no_machine_path() -> None:
-    assert not re.search(r"/work/|/tmp/", PAGE.read_text(encoding="utf-8"))

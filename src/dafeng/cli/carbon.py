@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import polars as pl
 import typer
@@ -11,17 +11,19 @@ from dafeng.cli.output import (
     AsOf,
     FailOn,
     Json,
+    KnownAt,
     Quiet,
     WorkspaceOption,
     as_day,
     clock,
     emit,
+    known_day,
     note,
     show_findings,
     show_table,
     stop_on,
 )
-from dafeng.cli.places import need, setting
+from dafeng.cli.places import need, place_ids, setting
 from dafeng.workflow.accounting import (
     DEFAULT_RULES,
     account_carbon,
@@ -39,13 +41,6 @@ BoundaryName = Annotated[str, typer.Option("--boundary", "-b", help="边界表 /
 Places = Annotated[list[str] | None, typer.Option("--place", "-p", help="地方，可重复，默认全部 / place")]
 Rules = Annotated[str, typer.Option("--rules", help="取因子的规则，按序尝试 / rules for choosing factors, in order")]
 Splits = Annotated[list[str] | None, typer.Option("--split", help="启用的划分，none 为不划分 / splits that are on")]
-KnownAt = Annotated[
-    str | None, typer.Option("--known-at", help="按此日已入库的数据；all 为全部 / facts recorded by this day")
-]
-
-
-def _ids(here: Setting, places: list[str] | None) -> list[str] | None:
-    return None if places is None else [here.catalog.places.resolve(place).id for place in places]
 
 
 def _splits(names: list[str] | None) -> list[str] | None:
@@ -76,10 +71,10 @@ def account(
     inventory = account_carbon(
         here,
         boundary,
-        places=_ids(here, place),
+        places=place_ids(here, place),
         policy=read_policy(rules),
         as_of=day,
-        known_at=_known(known_at, day),
+        known_at=known_day(known_at, day),
         recorded_at=clock(),
         split=_splits(split),
         gross_purchases=gross_purchases,
@@ -120,10 +115,6 @@ def account(
         if publish:
             note(f"入库 {stored} 条 / stored", quiet=quiet)
     stop_on(inventory.findings, fail_on)
-
-
-def _known(text: str | None, day: Any) -> Any:
-    return None if text == "all" else day if text is None else as_day(text)
 
 
 def _name(here: Setting, names: dict[str, str], code: str) -> str:
@@ -200,7 +191,7 @@ def explain(
         places=[home],
         policy=read_policy(rules),
         as_of=day,
-        known_at=_known(known_at, day),
+        known_at=known_day(known_at, day),
         recorded_at=clock(),
         split=_splits(split),
     )
@@ -236,7 +227,7 @@ def restate(
     result = restate_carbon(
         here,
         boundary,
-        places=_ids(here, place),
+        places=place_ids(here, place),
         policy=read_policy(rules),
         before=as_day(before),
         after=as_day(after),

@@ -25,7 +25,7 @@ from dafeng.cli.output import (
     show_table,
     stop_on,
 )
-from dafeng.cli.places import need
+from dafeng.cli.places import need, place_ids
 from dafeng.workflow.facts import (
     ImportOptions,
     export_data,
@@ -34,7 +34,7 @@ from dafeng.workflow.facts import (
     trace,
     withdraw_facts,
 )
-from dafeng.workflow.setting import Setting, open_setting
+from dafeng.workflow.setting import open_setting
 
 __all__ = ["app"]
 
@@ -134,7 +134,7 @@ def export(
     """导出数据，可原样再导入 / export figures in a form that imports back."""
     here = open_setting(need(workspace))
     written = export_data(
-        here, out, indicators=indicator, places=_ids(here, place), layout=layout, as_of=_day(as_of), force=force
+        here, out, indicators=indicator, places=place_ids(here, place), layout=layout, as_of=_day(as_of), force=force
     )
     if as_json:
         emit("data.export/1", {"file": str(out), "rows": written})
@@ -156,7 +156,7 @@ def show(
 ) -> None:
     """查看数据 / show figures."""
     here = open_setting(need(workspace))
-    frame = read_facts(here, indicators=indicator, places=_ids(here, place), as_of=_day(as_of), versions=versions)
+    frame = read_facts(here, indicators=indicator, places=place_ids(here, place), as_of=_day(as_of), versions=versions)
     if source:
         frame = trace(here, frame)
     if as_json:
@@ -200,10 +200,6 @@ def withdraw(
         emit("data.withdraw/1", {"withdrawn": count})
     else:
         note(f"已撤回 {count} 条 / withdrawn", quiet=quiet)
-
-
-def _ids(here: Setting, places: list[str] | None) -> list[str] | None:
-    return None if places is None else [here.catalog.places.resolve(place).id for place in places]
 
 
 def _day(text: str | None) -> date | None:

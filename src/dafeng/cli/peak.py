@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from dafeng.cli.output import AsOf, Json, Quiet, WorkspaceOption, as_day, clock, emit, note, show_findings, show_table
+from dafeng.cli.output import (
+    AsOf,
+    Json,
+    KnownAt,
+    Quiet,
+    WorkspaceOption,
+    as_day,
+    clock,
+    emit,
+    known_day,
+    note,
+    show_findings,
+    show_table,
+)
 from dafeng.cli.places import need
 from dafeng.workflow.accounting import DEFAULT_RULES, look_for_peak, read_policy
 from dafeng.workflow.setting import open_setting
@@ -25,9 +38,7 @@ def peak_command(
     ] = "direct_building",
     rules: Annotated[str, typer.Option("--rules", help="取因子的规则 / rules for choosing factors")] = DEFAULT_RULES,
     as_of: AsOf = None,
-    known_at: Annotated[
-        str | None, typer.Option("--known-at", help="按此日已入库的数据；all 为全部 / facts recorded by this day")
-    ] = None,
+    known_at: KnownAt = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -44,7 +55,7 @@ def peak_command(
             of=of,
             policy=read_policy(rules),
             as_of=day,
-            known_at=None if known_at == "all" else day if known_at is None else as_day(known_at),
+            known_at=known_day(known_at, day),
             recorded_at=clock(),
         )
         looks += found

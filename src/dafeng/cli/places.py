@@ -10,7 +10,7 @@ from dafeng.cli.output import note
 from dafeng.lake import Workspace, find_workspace
 from dafeng.workflow.setting import Setting, open_setting
 
-__all__ = ["find", "need", "said_setting", "setting"]
+__all__ = ["find", "need", "place_ids", "said_setting", "setting"]
 
 
 def find(workspace: Path | None) -> Workspace | None:
@@ -48,3 +48,8 @@ def said_setting(workspace: Path | None, *, quiet: bool) -> Setting:
     if here.workspace is None:
         note("没有工作区，依据内置目录 / no workspace: from the shipped catalog", quiet=quiet)
     return here
+
+
+def place_ids(here: Setting, names: list[str] | None) -> list[str] | None:
+    """Return the ids of places given by slug, code or name; None where none is given."""
+    return None if names is None else [here.catalog.places.resolve(name).id for name in names]

@@ -1,12 +1,10 @@
 """`dafeng carbon` and `dafeng peak` as a user runs them."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dafeng.cli import main
+from command_line import answer, run
 
 ACTIVITY = """指标,地区,范围,年份,数值,单位,数据集,建筑类型,能源
 building_electricity,青岛,全域,2022,1000000,kWh,供电公司,公共建筑,
@@ -24,18 +22,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     assert run("init", "w", "--place", "qingdao") == 0
     assert run("data", "import", "use.csv", "-w", "w") == 0
     return "w"
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(list(words))
-    return int(caught.value.code or 0)
-
-
-def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
-    capsys.readouterr()
-    assert run(*words, "--json") == code
-    return json.loads(capsys.readouterr().out)
 
 
 def test_an_account_names_what_is_missing_and_publishes_no_whole(

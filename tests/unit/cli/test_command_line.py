@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from dafeng.cli import COMMANDS, command, main
+from command_line import answer, run
+from dafeng.cli import COMMANDS, command
 from dafeng.lake import Workspace
 from dafeng.workflow import facts
 
@@ -27,18 +28,6 @@ def _fixed_clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1795132800")  # 2026-11-20
     monkeypatch.delenv("DAFENG_WORKSPACE", raising=False)
     monkeypatch.chdir(tmp_path)
-
-
-def run(*words: str) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main(list(words))
-    return int(caught.value.code or 0)
-
-
-def answer(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> dict[str, Any]:
-    capsys.readouterr()
-    assert run(*words, "--json") == code
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.fixture
