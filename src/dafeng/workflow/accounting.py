@@ -311,19 +311,20 @@ def look_for_peak(
     Breaks of the source are found first and stated; the verdict rests on the years since the last of them, and that on all
     years stands beside it.
     """
+    _, lake = need_workspace(setting)
     boundary = boundary_of(setting, name)
+    facts = _activities(setting, lake.snapshot(), boundary, [place], as_of=as_of, known_at=known_at)
     default = tuple(split.id for split in boundary.splits if split.default)
     looks: list[PeakLook] = []
     findings: list[Finding] = []
     table = peak_critical_values()
     for chosen in dict.fromkeys((default, ())):
-        inventory = account_carbon(
-            setting,
-            name,
-            places=[place],
+        inventory = account(
+            facts,
+            setting.catalog,
+            boundary.id,
             policy=policy,
             as_of=as_of,
-            known_at=known_at,
             recorded_at=recorded_at,
             split=chosen,
         )

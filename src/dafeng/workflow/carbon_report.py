@@ -8,9 +8,10 @@ from typing import Final
 
 import polars as pl
 
+from dafeng.carbon import account
 from dafeng.catalog.schemas import Plan
 from dafeng.reports import CarbonAccount, CarbonFacts
-from dafeng.workflow.accounting import DEFAULT_RULES, account_carbon, read_policy
+from dafeng.workflow.accounting import DEFAULT_RULES, read_policy
 from dafeng.workflow.setting import Setting
 
 __all__ = ["NO_ACCOUNT", "carbon_for_report"]
@@ -42,19 +43,18 @@ def carbon_for_report(setting: Setting, plan: Plan, *, as_of: date, known_at: da
     moment = datetime.combine(as_of, time(), UTC)
     snapshot = lake.snapshot()
     held = snapshot.read(as_of=known_at, published_by=as_of, places=[plan.place])
-    held = held.filter(pl.col("period").str.contains(r"^\d{4}$"))
-    present = set(held["indicator"])
+    yearly = held.filter(pl.col("period").str.contains(r"^\d{4}$"))
+    present = set(yearly["indicator"])
     best: tuple[tuple[int, int, bool], CarbonFacts] | None = None
     for name, boundary in sorted(setting.catalog.boundaries.items()):
         if not present & {flow.indicator for flow in boundary.flows}:
             continue
         make = partial(
-            account_carbon, setting, name, places=[plan.place], policy=read_policy(DEFAULT_RULES), as_of=as_of,
-            known_at=known_at, recorded_at=moment,
+            account, held, setting.catalog, name, policy=read_policy(DEFAULT_RULES), as_of=as_of, recorded_at=moment
         )  # fmt: skip
         own = make()
         unsplit = make(split=()) if boundary.splits else None
-        areas = held.filter(pl.col("indicator") == _AREA)
+        areas = yearly.filter(pl.col("indicator") == _AREA)
         facts = CarbonFacts(CarbonAccount(plan.place, str(promised), own, unsplit, areas), setting.catalog)
         complete = sum(len(facts.complete_years(part.code)) for part in facts.components)
         rank = (len(facts.complete_years(facts.promised)), complete, name == _PREFERRED)
