@@ -9,7 +9,7 @@ from pydantic import Field
 from dafeng.base.record import Record
 from dafeng.base.target import Locator
 
-__all__ = ["Obligation", "Stage", "Strength"]
+__all__ = ["Obligation", "Rule", "Stage", "Strength"]
 
 
 class Strength(StrEnum):
@@ -34,26 +34,17 @@ class Stage(StrEnum):
     DEMOLITION = "demolition"
 
 
-class Obligation(Record):
+class Rule(Record):
     """A condition on a project (type, area, investor, place, date) and what it then requires.
 
     Both are expressions of the catalog's grammar over the project fields of the vocabulary, and are answered with pass, fail
     or unknown.
-
-    Examples
-    --------
-    >>> star = Obligation(id="public-5000-star", clause="四（十）", at=[4270, 4306], title="新建较大公共建筑达到一星",
-    ...                   when='work == "new" and gross_area >= 5000[m**2]', require="green_star >= 1")
-    >>> star.strength, star.stage
-    (<Strength.MUST: 'must'>, ())
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    """Unique within the plan."""
+    """Unique within its plan or standard."""
     clause: str
-    """Clause number as the plan writes its headings."""
-    at: Locator
-    """Where the plan says it."""
+    """Clause number as the document writes it."""
     title: str
     """What is asked of whom, in dafeng's own words."""
     when: str
@@ -63,7 +54,7 @@ class Obligation(Record):
     strength: Strength = Strength.MUST
     """How strictly it is asked."""
     since: int | None = Field(default=None, alias="from")
-    """First year in which it holds; None where the plan names none."""
+    """First year in which it holds; None where the document names none."""
     stage: tuple[Stage, ...] = ()
     """Stages at which it is looked at; every stage where empty."""
     evidence: tuple[str, ...] = ()
@@ -72,3 +63,18 @@ class Obligation(Record):
     """A wish rather than a duty."""
     note: str | None = None
     """Remark of the person who entered it."""
+
+
+class Obligation(Rule):
+    """A rule that a plan lays on single projects, with the place in the document that says so.
+
+    Examples
+    --------
+    >>> star = Obligation(id="public-5000-star", clause="四（十）", at=[4270, 4306], title="新建较大公共建筑达到一星",
+    ...                   when='work == "new" and gross_area >= 5000[m**2]', require="green_star >= 1")
+    >>> star.strength, star.stage
+    (<Strength.MUST: 'must'>, ())
+    """
+
+    at: Locator
+    """Where the plan says it."""

@@ -20,6 +20,7 @@ from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
 from dafeng.catalog.carbon_schemas import Boundary, Factor
 from dafeng.catalog.expression import FieldType
+from dafeng.catalog.ledger_schemas import Rating, RecordLink, Register, Rollup, Rulebook
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, Plan, ProjectField, Source, Term
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
 
@@ -37,6 +38,11 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "plans": Plan,
     "factors": Factor,
     "boundaries": Boundary,
+    "registers": Register,
+    "rollups": Rollup,
+    "rulebooks": Rulebook,
+    "ratings": Rating,
+    "links": RecordLink,
 }
 _IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from")}
 _BREAKDOWN_GROUPS: Final = {
@@ -204,7 +210,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     digest : str
@@ -221,6 +227,11 @@ class Catalog:
         self.fields: dict[str, ProjectField] = entries.of("fields", ProjectField)
         self.factors: dict[str, Factor] = entries.of("factors", Factor)
         self.boundaries: dict[str, Boundary] = entries.of("boundaries", Boundary)
+        self.registers: dict[str, Register] = entries.of("registers", Register)
+        self.rollups: dict[str, Rollup] = entries.of("rollups", Rollup)
+        self.rulebooks: dict[str, Rulebook] = entries.of("rulebooks", Rulebook)
+        self.ratings: dict[str, Rating] = entries.of("ratings", Rating)
+        self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():

@@ -1,0 +1,1 @@
+"""Registers of every kind, project and building ledgers, obligations on a project, ratings."""
