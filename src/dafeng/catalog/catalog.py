@@ -19,9 +19,11 @@ from dafeng.base.place import Place, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
 from dafeng.catalog.carbon_schemas import Boundary, Factor
+from dafeng.catalog.decision_schemas import PlanDecision
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.ledger_schemas import Rating, RecordLink, Register, Rollup, Rulebook
-from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, Plan, ProjectField, Source, Term
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
 
 __all__ = ["Catalog", "Entries", "read_entries", "shipped_folder"]
@@ -43,6 +45,7 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "rulebooks": Rulebook,
     "ratings": Rating,
     "links": RecordLink,
+    "decisions": PlanDecision,
 }
 _IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from")}
 _BREAKDOWN_GROUPS: Final = {
@@ -210,7 +213,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     digest : str
@@ -231,6 +234,7 @@ class Catalog:
         self.rollups: dict[str, Rollup] = entries.of("rollups", Rollup)
         self.rulebooks: dict[str, Rulebook] = entries.of("rulebooks", Rulebook)
         self.ratings: dict[str, Rating] = entries.of("ratings", Rating)
+        self.decisions: dict[str, PlanDecision] = entries.of("decisions", PlanDecision)
         self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
