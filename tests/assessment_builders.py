@@ -12,7 +12,8 @@ from dafeng.assessment import Assessment, TargetAssessment, assess_plan
 from dafeng.base.observation import Observation, observation_frame
 from dafeng.base.place import Place
 from dafeng.catalog.catalog import Catalog, Entries
-from dafeng.catalog.schemas import Body, Indicator, Plan, Term
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Body, Indicator, Term
 
 RECORDED = datetime(2026, 11, 1, tzinfo=UTC)
 AS_OF = date(2026, 11, 20)

@@ -30,7 +30,8 @@ from dafeng.base.period import Period
 from dafeng.base.place import PlaceKind
 from dafeng.base.target import Measure, Reading, Target
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import Indicator, IndicatorMeasure, Plan
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Indicator, IndicatorMeasure
 from dafeng.plans import resolve_bodies, target_phrase
 
 __all__ = ["assess_plan"]

@@ -30,7 +30,8 @@ def fold_characters(text: str) -> str:
     >>> fold_characters("２０３０年，８％〔2023〕")
     '2030年,8%[2023]'
     """
-    return "".join(single if len(single := fold_width(letter)) == 1 else letter for letter in text).translate(_ALIKE)
+    alike = {ord(letter): single for letter in set(text) if len(single := fold_width(letter)) == 1}
+    return text.translate(alike).translate(_ALIKE)
 
 
 class BlockKind(StrEnum):

@@ -61,6 +61,10 @@ class Rule(Record):
     """Papers that prove it."""
     soft: bool = False
     """A wish rather than a duty."""
+    dated: tuple[str, ...] = ()
+    """Date fields of which the first that is known decides whether the rule holds for a project; the usual ones where empty."""
+    binds_earlier: bool = False
+    """Whether it binds projects dated before its document was issued too; a date is then asked for only with `from`."""
     note: str | None = None
     """Remark of the person who entered it."""
 

@@ -20,9 +20,11 @@ from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
 from dafeng.catalog.carbon_schemas import Boundary, Factor
 from dafeng.catalog.decision_schemas import PlanDecision
+from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
-from dafeng.catalog.ledger_schemas import Rating, RecordLink, Register, Rollup, Rulebook
+from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.rating_schemas import Rating
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
 
@@ -46,6 +48,8 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "ratings": Rating,
     "links": RecordLink,
     "decisions": PlanDecision,
+    "body_levels": BodyLevels,
+    "descents": Descent,
 }
 _IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from")}
 _BREAKDOWN_GROUPS: Final = {
@@ -213,7 +217,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, body_levels, descents : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     digest : str
@@ -230,12 +234,15 @@ class Catalog:
         self.fields: dict[str, ProjectField] = entries.of("fields", ProjectField)
         self.factors: dict[str, Factor] = entries.of("factors", Factor)
         self.boundaries: dict[str, Boundary] = entries.of("boundaries", Boundary)
-        self.registers: dict[str, Register] = entries.of("registers", Register)
+        registers: dict[str, Register] = entries.of("registers", Register)
+        self.registers = {key: register.with_shared_checks(registers) for key, register in registers.items()}
         self.rollups: dict[str, Rollup] = entries.of("rollups", Rollup)
         self.rulebooks: dict[str, Rulebook] = entries.of("rulebooks", Rulebook)
         self.ratings: dict[str, Rating] = entries.of("ratings", Rating)
         self.decisions: dict[str, PlanDecision] = entries.of("decisions", PlanDecision)
         self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
+        self.body_levels: dict[str, BodyLevels] = entries.of("body_levels", BodyLevels)
+        self.descents: dict[str, Descent] = entries.of("descents", Descent)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():
@@ -259,6 +266,16 @@ class Catalog:
             No indicator has that id; close ids are offered.
         """
         return _get(self.indicators, name, "indicator", "dafeng catalog indicators")
+
+    def register(self, name: str) -> Register:
+        """Return a register (台账) by id.
+
+        Raises
+        ------
+        UnknownNameError
+            No register has that id; close ids are offered.
+        """
+        return _get(self.registers, name, "register", "dafeng ledger list")
 
     def indicator_named(self, header: str) -> Indicator | None:
         """Return the indicator that answers to a header (id, name or alias, in any width), None where none does."""

@@ -15,7 +15,9 @@ from dafeng.base.target import Measure, Target
 from dafeng.catalog.carbon_checks import check_boundaries, check_factors
 from dafeng.catalog.catalog import Catalog, Entries
 from dafeng.catalog.expression import FieldType, check_expression
-from dafeng.catalog.schemas import Adapter, Indicator, Plan
+from dafeng.catalog.ledger_checks import check_ledgers
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Adapter, Indicator
 
 __all__ = ["check_catalog"]
 
@@ -86,7 +88,18 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         The same entries, indexed.
     """
     checker = _Checker(entries, catalog)
-    for step in (_places, _vocabulary, _bodies, _indicators, _adapters, _plans, check_factors, check_boundaries):
+    for step in (
+        _places,
+        _vocabulary,
+        _bodies,
+        _drafting,
+        _indicators,
+        _adapters,
+        _plans,
+        check_factors,
+        check_boundaries,
+        check_ledgers,
+    ):
         step(checker)
     return checker.findings
 
@@ -157,6 +170,24 @@ def _bodies(checker: _Checker) -> None:
                     value=name,
                 )
             names[body.place, name] = body.id
+
+
+def _drafting(checker: _Checker) -> None:
+    catalog = checker.catalog
+    owners: dict[str, str] = {}
+    for line in catalog.body_levels.values():
+        checker.known("source", line.source, catalog.sources, "body_levels", line.id, "source", zh="来源")
+        for name in line.every:
+            if owners.setdefault(name, line.id) != line.id:
+                checker.say(
+                    "body.line-shared", f"名称 {name} 同时属于 {owners[name]}", "body_levels", line.id, value=name
+                )
+    for descent in catalog.descents.values():
+        here = ("descents", descent.id)
+        checker.known("source", descent.source, catalog.sources, *here, "source", zh="来源")
+        checker.known("indicator", descent.indicator, catalog.indicators, *here, "indicator", zh="指标")
+        for index, place in enumerate(descent.places):
+            checker.known("place", place, catalog.places, *here, "places", index, zh="地方")
 
 
 def _indicators(checker: _Checker) -> None:
@@ -253,6 +284,10 @@ def _plans(checker: _Checker) -> None:
         for index, obligation in enumerate(plan.obligations):
             for name in ("when", "require"):
                 _condition(checker, plan, index, name, getattr(obligation, name), fields)
+            for position, name in enumerate(obligation.dated):
+                where = (*here, "obligations", index, "dated", position)
+                if checker.known("field", name, fields, *where, zh="字段") and fields[name].kind != "date":
+                    checker.say("obligation.dated", f"{name} 不是日期字段", *where, value=name, expected="日期字段")
         if placed:
             _plan_bodies(checker, plan)
 

@@ -1,6 +1,7 @@
 """The one expression grammar of the catalog: formulas, conditions and checks, with dimensions checked at load.
 
-``share(new_green_area, new_area)``, ``work == "new" and gross_area >= 5000[m**2]``, ``storeys > 18[storey] or height > 54[m]``.
+``share(new_green_area, new_area)``, ``work == "new" and gross_area >= 5000[m**2]``, ``storeys > 18[storey] or height > 54[m]``,
+``permit_date >= "2025-01-01"``, ``year(completion_date) >= 2025[year]``.
 
 Numbers carry their unit in brackets; a number without one is dimensionless. Values may be unknown: conditions follow
 Kleene's three-valued logic, so that an unknown part decides nothing that another part does not decide. Expressions are run
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -21,7 +23,16 @@ from lark.exceptions import UnexpectedInput
 from dafeng.base.errors import ExpressionError, UnitError, close_names
 from dafeng.base.quantity import dimension_powers, root_factor
 
-__all__ = ["FieldType", "check_expression", "evaluate", "expression_names", "parse_expression"]
+__all__ = [
+    "FieldType",
+    "check_expression",
+    "evaluate",
+    "evaluate_tree",
+    "expression_names",
+    "parse_expression",
+    "undecided",
+    "undecided_tree",
+]
 
 _GRAMMAR: Final = r"""
 ?start: either
@@ -55,7 +66,7 @@ STRING: /"[^"\n]*"/
 %ignore /[ \t\n]+/
 """
 _parser: Final = Lark(_GRAMMAR, parser="lalr", maybe_placeholders=True)
-_FUNCTIONS: Final = ("share", "min", "max", "sum", "if", "known")
+_FUNCTIONS: Final = ("share", "min", "max", "sum", "if", "known", "year")
 
 
 @dataclass(frozen=True)
@@ -243,8 +254,11 @@ def _compared(
     kinds = [_kind_of(child, text, fields) for child in children]
     first = kinds[0][0]
     textual = {"text", "choice"}
+    if "date" in [kind for kind, _ in kinds]:
+        _check_dates(children, kinds, text)
+        return "yes_no", ()
     for kind, _ in kinds[1:]:
-        if kind != first and not {kind, first} <= textual and not {kind, first} <= {"text", "date"}:
+        if kind != first and not {kind, first} <= textual:
             raise _fault(text, f"a {first} is compared with a {kind}", "two values of one kind")
     if first == _NUMBER:
         equal([powers for _, powers in kinds], "compared with")
@@ -259,6 +273,18 @@ def _compared(
     return "yes_no", ()
 
 
+def _check_dates(children: list[Tree[Token]], kinds: list[_Kind], text: str) -> None:
+    for child, (kind, _) in zip(children, kinds, strict=True):
+        if kind == "date":
+            continue
+        if child.data != "text":
+            raise _fault(text, f"a date is compared with a {kind}", 'a date field or a day such as "2025-01-01"')
+        try:
+            date.fromisoformat(str(child.children[0])[1:-1])
+        except ValueError as error:
+            raise _fault(text, f"{child.children[0]} is no day", 'a day such as "2025-01-01"') from error
+
+
 def _called(
     name: str,
     children: list[Tree[Token]],
@@ -267,7 +293,7 @@ def _called(
     numbers: Callable[..., list[_Powers]],
     equal: Callable[[list[_Powers], str], _Powers],
 ) -> _Kind:
-    counts = {"share": (2, 2), "if": (3, 3), "known": (1, 1)}
+    counts = {"share": (2, 2), "if": (3, 3), "known": (1, 1), "year": (1, 1)}
     least, most = counts.get(name, (1, 99))
     if name not in _FUNCTIONS:
         raise _fault(text, f"function {name!r} is not known", f"one of {', '.join(_FUNCTIONS)}")
@@ -277,6 +303,11 @@ def _called(
         case "known":
             _kind_of(children[0], text, fields)
             return "yes_no", ()
+        case "year":
+            kind = _kind_of(children[0], text, fields)[0]
+            if kind != "date":
+                raise _fault(text, f"the year of a {kind} is asked for", "a date field")
+            return _NUMBER, _powers("year")
         case "if":
             if _kind_of(children[0], text, fields)[0] != "yes_no":
                 raise _fault(text, "the first value of if is no condition", "a condition")
@@ -316,8 +347,101 @@ def evaluate(text: str, fields: Mapping[str, FieldType], *, unit: str | None = N
     return expression if unit is None else expression / root_factor(unit)
 
 
+def evaluate_tree(tree: Tree[Token], fields: Mapping[str, FieldType]) -> pl.Expr:
+    """Return a part of a checked expression as a Polars expression, as `evaluate` does for the whole.
+
+    Parameters
+    ----------
+    tree : Tree
+        Of `parse_expression`, or a subtree of it.
+    fields : mapping from name to FieldType
+
+    Examples
+    --------
+    >>> fields = {"work": FieldType("text"), "area": FieldType(unit="m**2")}
+    >>> first, second = parse_expression('work == "new" and area >= 2[公顷]').children
+    >>> pl.DataFrame({"work": ["new"], "area": [5000.0]}).select(evaluate_tree(second, fields)).item()
+    False
+    """
+    return _compile(tree, fields)
+
+
+def undecided(text: str, fields: Mapping[str, FieldType]) -> dict[str, pl.Expr]:
+    """Return, for each name, where it is unknown and keeps the answer open.
+
+    A name that is unknown where another part decides the answer is not asked for.
+
+    Parameters
+    ----------
+    text : str
+    fields : mapping from name to FieldType
+
+    Returns
+    -------
+    dict from name to polars.Expr
+        Boolean and never null, in order of appearance. All are false where the answer is known, and where it is unknown for
+        good (a share of zero).
+
+    Examples
+    --------
+    >>> fields = {"new": FieldType("yes_no"), "area": FieldType(unit="m**2"), "height": FieldType(unit="m")}
+    >>> frame = pl.DataFrame({"new": [True, False, None], "area": [None, None, 10.0], "height": [9.0, None, None]},
+    ...                      schema_overrides={"area": pl.Float64})
+    >>> asked = undecided("new and (area > 5000[m**2] or height > 24[m])", fields)
+    >>> frame.select(**asked).rows()
+    [(False, True, False), (False, False, False), (True, False, True)]
+    """
+    check_expression(text, fields)
+    return undecided_tree(parse_expression(text), fields)
+
+
+def undecided_tree(tree: Tree[Token], fields: Mapping[str, FieldType]) -> dict[str, pl.Expr]:
+    """Return what `undecided` returns, for a part of a checked expression.
+
+    Examples
+    --------
+    >>> list(undecided_tree(parse_expression("known(a) and b > c"), {"a": FieldType(), "b": FieldType(), "c": FieldType()}))
+    ['b', 'c']
+    """
+    return _undecided(tree, fields)
+
+
+def _undecided(node: Tree[Token], fields: Mapping[str, FieldType]) -> dict[str, pl.Expr]:
+    children = [child for child in node.children if isinstance(child, Tree)]
+    name = str(node.children[0]) if node.data in ("name", "call") else ""
+    if node.data == "name":
+        return {name: pl.col(name).is_null()}
+    if name == "known" or not children:
+        return {}
+    asked = [_undecided(child, fields) for child in children]
+    where: list[pl.Expr | None] = [None] * len(children)
+    if name == "if":
+        condition = _compile(children[0], fields)
+        where = [condition.is_null(), condition.fill_null(True), ~condition.fill_null(False)]
+    elif name == "share":
+        nothing = (_compile(children[1], fields) == 0).fill_null(False)
+        where = [~nothing, None]
+    here = _compile(node, fields).is_null()
+    found: dict[str, pl.Expr] = {}
+    for names, part in zip(asked, where, strict=True):
+        for each, mask in names.items():
+            narrowed = mask & here if part is None else mask & here & part
+            found[each] = found[each] | narrowed if each in found else narrowed
+    return found
+
+
+def _literal(node: Tree[Token], fields: Mapping[str, FieldType], *, day: bool) -> pl.Expr:
+    if day and node.data == "text":
+        return pl.lit(date.fromisoformat(str(node.children[0])[1:-1]))
+    return _compile(node, fields)
+
+
 def _compile(node: Tree[Token], fields: Mapping[str, FieldType]) -> pl.Expr:
-    children = [_compile(child, fields) for child in node.children if isinstance(child, Tree)]
+    trees = [child for child in node.children if isinstance(child, Tree)]
+    days = node.data in ("comparison", "membership", "exclusion") and any(
+        child.data == "name" and fields[str(child.children[0])].kind == "date" for child in trees
+    )
+    children = [_literal(child, fields, day=days) for child in trees]
     tokens = [str(child) for child in node.children if isinstance(child, Token)]
     match str(node.data):
         case "number":
@@ -365,6 +489,8 @@ def _compile_call(name: str, children: list[pl.Expr]) -> pl.Expr:
             return pl.when(children[1] != 0).then(children[0] / children[1])
         case "known":
             return children[0].is_not_null()
+        case "year":
+            return children[0].dt.year().cast(pl.Float64) * root_factor("year")
         case "if":
             return pl.when(children[0]).then(children[1]).when(~children[0]).then(children[2])
         case "sum":

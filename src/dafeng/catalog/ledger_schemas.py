@@ -1,25 +1,25 @@
-"""The typed shapes of ledgers: registers, links of records, roll-ups to indicators, rulebooks of standards, ratings."""
+"""The typed shapes of ledgers: registers, links of records, roll-ups to indicators, rulebooks of standards."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, model_validator
 
-from dafeng.base.obligation import Rule
+from dafeng.base.errors import ExpressionError
+from dafeng.base.obligation import Rule, Stage
 from dafeng.base.observation import ObservationKind
 from dafeng.base.record import Record
+from dafeng.base.target import Direction
+from dafeng.catalog.expression import expression_names
 from dafeng.catalog.schemas import Grade, Title
 
 __all__ = [
     "Aggregate",
     "LinkKind",
-    "Rating",
-    "RatingGate",
-    "RatingGrade",
-    "RatingItem",
     "RecordLink",
     "Register",
     "RegisterCheck",
@@ -48,6 +48,8 @@ class RegisterField(Record):
     """Group heading over the columns of the book."""
     promise: bool = False
     """Whether a value of an earlier stage is a promise with which later stages are compared."""
+    better: Direction | None = None
+    """Which way a built number, date or answer may differ from the promised one without being worse."""
 
 
 class RegisterCheck(Record):
@@ -75,7 +77,7 @@ class Register(Record):
     title: Title
     """Name of the ledger."""
     subject: str = Field(
-        pattern=r"^(project|building|neighbourhood|zone|institution|equipment|demolition|document|facility)$"
+        pattern=r"^(project|building|neighbourhood|community|village|zone|institution|equipment|demolition|document|facility)$"
     )
     """What a row is about: rows of one subject with equal identity are the same thing, in whichever register."""
     identity: tuple[str, ...]
@@ -84,12 +86,16 @@ class Register(Record):
     """Field with the name in words, for matching things without a common key."""
     place_field: str = "place"
     """Field with the place of the thing."""
+    zone_field: str | None = None
+    """Field with the functional zone in which the thing lies besides; it must overlap the place."""
     per_stage: bool = False
     """Whether a thing has one row for each stage (field `stage`), promised and built side by side."""
     fields: tuple[RegisterField, ...]
     """Columns in order."""
     checks: tuple[RegisterCheck, ...] = ()
     """What must hold in a row."""
+    checks_of: str | None = None
+    """Register whose checks hold here too, as far as this one has their fields; a loaded catalog has them in `checks`."""
     keeper: str = ""
     """Which department usually keeps it, in Chinese."""
     source: str
@@ -100,6 +106,29 @@ class Register(Record):
     """Remark."""
     checked_on: date
     """Day last confirmed."""
+
+    def with_shared_checks(self, registers: Mapping[str, Register]) -> Register:
+        """Return the register with the checks of the one named in `checks_of` for which it has all fields.
+
+        A check of its own takes the place of a shared one with the same id.
+        """
+        shared = registers.get(self.checks_of or "")
+        if shared is None:
+            return self
+        columns = {column.field for column in self.fields}
+        own = {check.id for check in self.checks}
+        fitting = tuple(
+            check for check in shared.checks if check.id not in own and columns.issuperset(_names_of(check))
+        )
+        return self.model_copy(update={"checks": (*self.checks, *fitting)})
+
+
+def _names_of(check: RegisterCheck) -> set[str]:
+    """Return the fields that a check needs; an expression that cannot be read needs what no register has."""
+    try:
+        return {*expression_names(check.require), *check.fields}
+    except ExpressionError:
+        return {check.require}
 
 
 class LinkKind(StrEnum):
@@ -147,6 +176,8 @@ class Aggregate(StrEnum):
 
     SUM = "sum"
     COUNT = "count"
+    MAX = "max"
+    """The largest value: for limits that hold for each thing."""
     MEAN = "mean"
     """Mean weighted by `weight`."""
     ALL = "all"
@@ -193,10 +224,14 @@ class Rollup(Record):
     """Condition on the thing; those for which it is unknown lower the coverage."""
     dated: str
     """Field with the statistic date (开工、竣工、认定) that decides the year; a field of a year serves too."""
+    due: Stage | None = None
+    """Stage from which on that date must be known, where it is not that of the field; before it a blank says: not yet."""
     span: RollupSpan
     """Which things count for a year."""
     since: int | None = None
     """First year that counts for `since`; the whole ledger where None."""
+    done: str | None = None
+    """For `all` and `share`: field with the date from which the condition holds; before it, it does not hold yet."""
     until: str | None = None
     """For `standing`: field with the date at which the thing ceased."""
     breakdowns: dict[str, str] = Field(default_factory=dict)
@@ -230,6 +265,8 @@ class Rollup(Record):
             raise ValueError("only a running total has a first year")
         if self.until is not None and self.span is not RollupSpan.STANDING:
             raise ValueError("only a standing count has an end")
+        if self.done is not None and self.aggregate not in (Aggregate.ALL, Aggregate.SHARE):
+            raise ValueError("only a condition (all, share) has a day from which it holds")
         return self
 
 
@@ -254,91 +291,6 @@ class Rulebook(Record):
     """Its clauses."""
     grade: Grade
     """How sure its figures are; B and C are shown as 待核."""
-    note: str | None = None
-    """Remark."""
-    checked_on: date
-    """Day last confirmed."""
-
-
-class RatingItem(Record):
-    """A scored item of a rating."""
-
-    id: str = Field(pattern=_ID)
-    """Unique within the rating."""
-    title: Title
-    """Name of the item."""
-    group: str
-    """Group of items to which it belongs."""
-    full: float
-    """Most points that it can give."""
-    score: str
-    """Expression over project fields and names of the rating that yields the points."""
-    clause: str | None = None
-    """Clause or table in the standard."""
-    grade: Grade | None = None
-    """How sure it is, where it differs from the rating's."""
-    note: str | None = None
-    """Remark."""
-
-
-class RatingGate(Record):
-    """A condition without which no grade is given, or no higher one."""
-
-    id: str = Field(pattern=_ID)
-    """Unique within the rating."""
-    title: Title
-    """Name of the condition."""
-    require: str
-    """Expression over project fields, items and groups."""
-    grades: tuple[str, ...] = ()
-    """Grades for which it is asked; all where empty."""
-    clause: str | None = None
-    """Clause or table in the standard."""
-    note: str | None = None
-    """Remark."""
-
-
-class RatingGrade(Record):
-    """A grade of a rating."""
-
-    code: str
-    """Code, as the project field's value where it is one."""
-    title: Title
-    """Name of the grade."""
-    require: str
-    """Expression that the grade asks for, over `total`, groups and items."""
-
-
-class Rating(Record):
-    """A rating standard: items, gates, total and grades.
-
-    Expressions may name project fields, item ids, group ids (sum of their items) and `total`.
-    """
-
-    id: str = Field(pattern=_SLUG)
-    """Unique id."""
-    title: Title
-    """Name of the standard."""
-    applies: str | None = None
-    """Condition on the project; the rating is refused for others."""
-    items: tuple[RatingItem, ...] = ()
-    """Scored items."""
-    gates: tuple[RatingGate, ...] = ()
-    """Conditions beside the score."""
-    total: str | None = None
-    """Expression of the total score or of the rated quantity."""
-    total_unit: str = "ratio"
-    """Unit of the total."""
-    grades: tuple[RatingGrade, ...]
-    """From the lowest to the highest."""
-    parameters: dict[str, dict[str, float]] = Field(default_factory=dict)
-    """Named numbers by key (climate zone, building type): expressions name them, the field that chooses is `<name>_by`."""
-    parameters_by: dict[str, str] = Field(default_factory=dict)
-    """Parameter to the project field whose option chooses its value."""
-    source: str
-    """Source id."""
-    certainty: Grade
-    """How sure the figures are; B and C are shown as 待核."""
     note: str | None = None
     """Remark."""
     checked_on: date

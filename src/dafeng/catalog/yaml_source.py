@@ -80,7 +80,9 @@ def read_yaml(path: Path, *, name: str | None = None) -> tuple[YamlDocument | No
             mapping: dict[Any, Any] = {}
             for key_node, value_node in node.value:
                 key = constructor.construct_object(key_node, deep=True)
-                if not isinstance(key, str | int):
+                if isinstance(key, bool) and isinstance(key_node, yaml.ScalarNode):
+                    key = key_node.value  # `on:` is a field name here, not a truth value
+                elif not isinstance(key, str | int):
                     key = str(key)
                 if key in mapping:
                     findings.append(

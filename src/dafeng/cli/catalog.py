@@ -11,7 +11,8 @@ import typer
 from dafeng.base.finding import Severity
 from dafeng.base.place import PlaceLevel
 from dafeng.base.record import Record
-from dafeng.catalog.schemas import Adapter, Body, Indicator, Plan, Source, Term
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Adapter, Body, Indicator, Source, Term
 from dafeng.cli.output import FailOn, Json, Quiet, WorkspaceOption, emit, note, show_findings, show_table, stop_on
 from dafeng.cli.places import find, said_setting
 from dafeng.workflow.setting import check_content

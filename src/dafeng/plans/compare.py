@@ -13,7 +13,7 @@ from dafeng.base.quantity import convert, same_dimension
 from dafeng.base.record import Record
 from dafeng.base.target import Comparator, Direction, Measure, Target
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.plans.phrases import effective_comparator, target_phrase
 
 __all__ = [

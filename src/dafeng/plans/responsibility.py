@@ -12,7 +12,8 @@ from dafeng.base.finding import Finding
 from dafeng.base.record import Record
 from dafeng.base.target import Locator, Measure
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import BodyKind, Plan
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import BodyKind
 from dafeng.plans.bodies import BodyRole, BodyUse, resolve_bodies
 from dafeng.plans.phrases import (
     Deadline,

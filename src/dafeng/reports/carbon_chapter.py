@@ -11,7 +11,7 @@ from typing import Final
 
 from dafeng.base.quantity import convert
 from dafeng.catalog.carbon_schemas import Scope
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.methods.rate_policy import RuleKind
 from dafeng.reports.carbon_facts import OPERATION, OPERATION_IDENTITY, UNIT, CarbonFacts, PeakReading, years_text
 from dafeng.reports.carbon_figures import areas_figure, flows_figure, waterfall_figure

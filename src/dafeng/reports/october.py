@@ -17,7 +17,7 @@ import polars as pl
 from dafeng.assessment.records import Assessment, Status, TargetAssessment
 from dafeng.base.target import Measure
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.reports.carbon_chapter import ANNEX_TITLE, carbon_annex, carbon_basis, carbon_paragraph, peak_clause
 from dafeng.reports.carbon_facts import CarbonFacts
 from dafeng.reports.document import (

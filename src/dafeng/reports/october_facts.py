@@ -18,7 +18,8 @@ from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, dimension_of, same_dimension
 from dafeng.base.target import Change, Comparator, Direction, Measure, Target, satisfies
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import IndicatorMeasure, Plan
+from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import IndicatorMeasure
 from dafeng.plans import BodyUse, effective_comparator, number_text
 from dafeng.reports.wording import date_zh, number_zh, shown_digits, shown_number, written_unit
 

@@ -11,7 +11,7 @@ from dafeng.base.errors import UsageError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import observation_frame
 from dafeng.base.place import PlaceKind
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.workflow.setting import Setting
 
 __all__ = ["assess", "chosen_plan", "facts_for"]

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from dafeng.carbon import account
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.reports import CarbonAccount, CarbonFacts
 from dafeng.workflow.accounting import DEFAULT_RULES, read_policy
 from dafeng.workflow.setting import Setting

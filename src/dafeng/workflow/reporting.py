@@ -17,7 +17,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.listener import Listener, silent
 from dafeng.base.place import PlaceLevel
 from dafeng.base.record import Record
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.lake import save_run
 from dafeng.plans import responsibility_list
 from dafeng.reports import (

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 
 TABLE = yaml.safe_load((Path(__file__).parents[2] / "cases" / "plan_figures.yaml").read_text(encoding="utf-8"))["plans"]
 PLANS = [table["id"] for table in TABLE]
