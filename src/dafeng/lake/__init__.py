@@ -3,8 +3,10 @@
 Facts are Parquet files under a Delta transaction log; see ``docs/adr/0003-workspace-and-two-stores.md``.
 """
 
+from dafeng.lake.batches import BATCHES_SCHEMA, Published
 from dafeng.lake.identity import content_digest
-from dafeng.lake.observations import BATCHES_SCHEMA, Compacted, ObservationLake, Published
+from dafeng.lake.observations import Compacted, ObservationLake
+from dafeng.lake.registers import RegisterLake
 from dafeng.lake.runs import Run, find_runs, save_run
 from dafeng.lake.snapshot import Snapshot, current_facts
 from dafeng.lake.workspace import Workspace, WorkspaceSettings, find_workspace
@@ -14,6 +16,7 @@ __all__ = [
     "Compacted",
     "ObservationLake",
     "Published",
+    "RegisterLake",
     "Run",
     "Snapshot",
     "Workspace",

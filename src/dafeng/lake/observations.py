@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 from deltalake import DeltaTable
@@ -22,14 +22,22 @@ from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review, check_observations
 from dafeng.base.record import Record
+from dafeng.lake.batches import (
+    ATTEMPTS,
+    BATCHES_SCHEMA,
+    NewRows,
+    Published,
+    append_batch,
+    landed_batches,
+    too_busy,
+)
 from dafeng.lake.delta import DataFile, DeltaLog, library_errors
 from dafeng.lake.durable import check_path, turn
 from dafeng.lake.identity import CONTENT, batch_digest, content_hashes, version_ids
 from dafeng.lake.snapshot import STORED, Snapshot
 
-__all__ = ["BATCHES_SCHEMA", "Compacted", "ObservationLake", "Published"]
+__all__ = ["Compacted", "ObservationLake"]
 
-ATTEMPTS: Final = 100
 _SLICE: Final = 250_000
 _ORDER: Final = (
     "indicator",
@@ -37,32 +45,6 @@ _ORDER: Final = (
     "period",
     *(name for name in KEY if name not in ("indicator", "place", "period")),
 )
-
-BATCHES_SCHEMA: Final[dict[str, pl.DataType]] = {
-    "batch": pl.String(),
-    "version": pl.Int64(),
-    "appended": pl.Int64(),
-    "unchanged": pl.Int64(),
-    "superseded": pl.Int64(),
-}
-"""Columns of the list of batches."""
-
-
-class Published(Record):
-    """What became of a batch."""
-
-    batch: str
-    """Id of the batch."""
-    version: int
-    """Version of the lake in which it stands."""
-    appended: int
-    """Rows that were stored."""
-    unchanged: int
-    """Rows left out since the lake said the same."""
-    superseded: int
-    """Versions that were replaced."""
-    already: bool
-    """Whether the batch had landed before; then the counts are those of that time."""
 
 
 class Compacted(Record):
@@ -217,45 +199,20 @@ class ObservationLake:
         return self._append(batch, digest, rows, doing)
 
     def _append(self, batch: str, digest: str, rows: Callable[[Snapshot], _Rows], doing: str) -> Published:
-        if not batch.strip():
-            raise LakeError(f"batch id {batch!r} is blank", doing=doing, expected="a text", next_step="name the batch")
-        with library_errors(doing, self.folder), turn(self.folder):
-            for _ in range(ATTEMPTS):
-                table = self._observations.load_or_create()
-                if table.transaction_version(batch) is not None:
-                    return self._landed(table, batch, digest, doing)
-                fresh = rows(self._snapshot(table))
-                if fresh.lineage is not None:
-                    self._publish_lineage(fresh.lineage, doing)
-                frame, version = fresh.frame, table.version() + 1
-                files: list[DataFile] = []
-                if frame.height:
-                    stored = frame.with_columns(
-                        version_ids(frame, fresh.contents),
-                        batch=pl.lit(batch),
-                        serial=pl.int_range(pl.len(), dtype=pl.Int64()) + (version << 32),
-                    )
-                    files.append(self._observations.write(stored.select(list(STORED)), version))
-                counts = {
-                    "appended": frame.height,
-                    "unchanged": fresh.unchanged,
-                    "superseded": frame.height - frame["supersedes"].null_count(),
-                }
-                details = {"dafeng": {"batch": batch, "digest": digest, **counts}}
-                if self._observations.commit(table, add=files, batch=batch, details=details):
-                    return Published(batch=batch, version=version, already=False, **counts)
-        raise _too_busy(self.folder, doing)
-
-    def _landed(self, table: DeltaTable, batch: str, digest: str, doing: str) -> Published:
-        entry = next((entry for entry in _entries(table) if entry["batch"] == batch), None)
-        if entry is None or entry["digest"] != digest:
-            raise LakeError(
-                f"batch id {batch!r} was used before, for other contents",
-                doing=doing,
-                expected="a new id for new contents, or the same contents again",
-                next_step="publish under another batch id",
+        def compared(table: DeltaTable) -> NewRows:
+            fresh = rows(self._snapshot(table))
+            if fresh.lineage is not None:
+                self._publish_lineage(fresh.lineage, doing)
+            frame = fresh.frame
+            stored = frame.with_columns(
+                version_ids(frame, fresh.contents),
+                batch=pl.lit(batch),
+                serial=pl.int_range(pl.len(), dtype=pl.Int64()) + ((table.version() + 1) << 32),
             )
-        return Published(already=True, **{name: entry[name] for name in BATCHES_SCHEMA})
+            replaced = frame.height - frame["supersedes"].null_count()
+            return NewRows(stored.select(list(STORED)), fresh.unchanged, replaced)
+
+        return append_batch(self._observations, self.folder, batch=batch, digest=digest, rows=compared, doing=doing)
 
     def _publish_lineage(self, lineage: pl.DataFrame, doing: str) -> None:
         wanted = lineage.unique(maintain_order=True)
@@ -277,12 +234,12 @@ class ObservationLake:
             file = self._lineage.write(new, table.version() + 1)
             if self._lineage.commit(table, add=[file], details={}):
                 return
-        raise _too_busy(self.folder, doing)
+        raise too_busy(self.folder, doing)
 
     def batches(self) -> pl.DataFrame:
         """Return the batches that have landed, oldest first: see `BATCHES_SCHEMA`."""
         table = self._observations.load()
-        entries = [] if table is None else _entries(table)
+        entries = [] if table is None else landed_batches(table)
         rows = [{name: entry[name] for name in BATCHES_SCHEMA} for entry in reversed(entries)]
         return pl.DataFrame(rows, schema=BATCHES_SCHEMA)
 
@@ -310,22 +267,6 @@ class ObservationLake:
         return self._observations.verify() + self._lineage.verify()
 
 
-def _too_busy(folder: Path, doing: str) -> LakeError:
-    return LakeError(
-        f"other writers were faster {ATTEMPTS} times",
-        doing=doing,
-        expected=f"a turn to write to {folder}",
-        next_step="publish again; nothing was stored",
-    )
-
-
-def _entries(table: DeltaTable) -> list[dict[str, Any]]:
-    """Return what the log says of each batch, newest first."""
-    return [
-        {**entry["dafeng"], "version": entry["version"]} for entry in table.history() if entry.get("dafeng") is not None
-    ]
-
-
 def _compact(log: DeltaLog, order: list[str], rows_of_file: int) -> tuple[int, int]:
     for _ in range(ATTEMPTS):
         table = log.load()
@@ -347,7 +288,7 @@ def _compact(log: DeltaLog, order: list[str], rows_of_file: int) -> tuple[int, i
         old = [file for part in bins for file in part]
         if log.commit(table, add=made, remove=old, details={}):
             return len(files), len(files) - len(old) + len(made)
-    raise _too_busy(log.folder, "compact the lake")
+    raise too_busy(log.folder, "compact the lake")
 
 
 def _check_rows(frame: pl.DataFrame, doing: str) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
@@ -23,7 +24,9 @@ from typing import Final, Self
 from pydantic import Field, ValidationError
 
 from dafeng.base.errors import ContentError, LakeError, NoWorkspaceError, UnknownNameError
+from dafeng.base.finding import Finding, Severity
 from dafeng.base.record import Record
+from dafeng.catalog import check_folders
 from dafeng.lake.durable import check_path, hash_file, new_file, sync_folder, write_whole
 
 __all__ = ["Workspace", "WorkspaceSettings", "find_workspace"]
@@ -236,6 +239,56 @@ class Workspace:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_whole(target, path.read_bytes())
         return len(paths)
+
+    def put_catalog_file(self, name: str, text: str) -> Path:
+        """Write one file of the workspace's own catalog in one step, and return where it lies.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     workspace = Workspace.create(Path(folder) / "w", title="试")
+        ...     workspace.put_catalog_file("links/a.yaml", "links: []").read_text()
+        'links: []'
+        """
+        target = self.catalog_folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, text.encode())
+        return target
+
+    def put_catalog_files(self, files: Mapping[str, str]) -> list[Finding]:
+        """Write files of the workspace's catalog, but only where the catalog holds with them.
+
+        Parameters
+        ----------
+        files : mapping from path below the catalog folder to YAML text
+            Files of the same name are replaced, each in one step.
+
+        Returns
+        -------
+        list of Finding
+            Faults that the new files would bring; nothing is written where there is one.
+        """
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".trial-") as trial:
+            for name, text in files.items():
+                path = Path(trial) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            faults = [
+                fault for fault in check_folders([self.catalog_folder, Path(trial)])[1] if trial in fault.where.file
+            ]
+            if any(fault.severity is Severity.ERROR for fault in faults):
+                return [
+                    fault.model_copy(
+                        update={"where": fault.where.model_copy(update={"file": Path(fault.where.file).name})}
+                    )
+                    for fault in faults
+                ]
+        for name, text in files.items():
+            target = self.catalog_folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(target, text.encode())
+        return []
 
     def document(self, key: str) -> Path:
         """Return where the document of SHA-256 `key` lies.

@@ -13,6 +13,7 @@ import polars as pl
 from dafeng.base.lineage import LINEAGE_SCHEMA
 from dafeng.base.observation import SCHEMA, Observation, observation_frame
 from dafeng.lake import ObservationLake, delta, observations
+from dafeng.lake import batches as batching
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -118,7 +119,7 @@ def publish_batch(folder: Path, number: int, rows: int, *, point: str = "", queu
     if point:
         _kill_at(point)
     if not queue:
-        observations.turn = no_queue
+        observations.turn = batching.turn = no_queue
     frame, lineage = batch_of(number, rows)
     ObservationLake(folder).publish(frame, batch=f"b{number}", lineage=lineage)
 
@@ -128,7 +129,7 @@ def report_batches(
 ) -> None:
     """Publish numbered batches once everybody is ready, and tell what became of them."""
     if not queue:
-        observations.turn = no_queue
+        observations.turn = batching.turn = no_queue
     batches = [(number, *batch_of(number, rows)) for number in numbers]
     barrier.wait()  # type: ignore[attr-defined]
     for number, frame, lineage in batches:
@@ -138,7 +139,7 @@ def report_batches(
 
 def compact_often(folder: Path, times: int, barrier: object, results: "Queue[object]") -> None:
     """Compact again and again."""
-    observations.turn = no_queue
+    observations.turn = batching.turn = no_queue
     barrier.wait()  # type: ignore[attr-defined]
     for _ in range(times):
         results.put(("compact", ObservationLake(folder).compact().files_after, 0))

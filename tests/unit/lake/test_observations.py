@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from dafeng.base.errors import LakeError, UsageError
 from dafeng.base.observation import KEY, SCHEMA, observation_frame
-from dafeng.lake import ObservationLake, current_facts, delta, observations
+from dafeng.lake import ObservationLake, batches, current_facts, delta
 from dafeng.lake.delta import DeltaLog
 from dafeng.lake.identity import content_hashes
 from unit.lake.lake_builders import day, fact, facts, no_queue, origins
@@ -356,7 +356,7 @@ def test_batches_are_known_beyond_the_checkpoints_of_the_log(
 
 def test_a_writer_that_is_always_too_late_gives_up(lake: ObservationLake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DeltaLog, "commit", lambda *_, **__: False)
-    monkeypatch.setattr(observations, "ATTEMPTS", 3)
+    monkeypatch.setattr(batches, "ATTEMPTS", 3)
     with pytest.raises(LakeError, match="faster 3 times") as caught:
         lake.publish(facts(1.0), batch="a")
     assert four_parts(caught.value)
@@ -364,7 +364,7 @@ def test_a_writer_that_is_always_too_late_gives_up(lake: ObservationLake, monkey
 
 def test_a_writer_that_was_overtaken_compares_anew(lake: ObservationLake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.publish(facts(0.0), batch="first")
-    monkeypatch.setattr(observations, "turn", no_queue)
+    monkeypatch.setattr(batches, "turn", no_queue)
     commit, overtakers = DeltaLog.commit, ["x", "y"]
 
     def overtaken(self: DeltaLog, *args: object, **kwargs: object) -> bool:

@@ -1,0 +1,79 @@
+"""Which records may be one thing, and which never are."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from dafeng.buildings.identity import candidate_findings, find_candidates
+from dafeng.catalog.ledger_schemas import RecordLink
+from ledger_builders import small_catalog
+
+
+def pair(
+    first: str, second: str, *, places: tuple[str, str] = ("d", "d"), areas: tuple[float, float] = (9e3, 9e3)
+) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"register": ["p", "q"], "key": ["a", "b"], "name": [first, second], "place": places, "area": areas}
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("幸福里小区一期", "幸福里（一期）项目"),
+        ("海尔路实验学校新建工程", "海尔路实验学校"),
+        ("金水花园3#楼", "金水花园 3号楼"),
+        ("市南区 Ａ 地块商务中心", "市南区A地块商务中心项目"),
+    ],
+)
+def test_names_of_one_thing_are_proposed(first: str, second: str) -> None:
+    assert find_candidates(pair(first, second)).select("first", "second").rows() == [("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("幸福里小区一期", "幸福里小区二期"),
+        ("幸福里小区", "幸福里小区二期"),
+        ("金水花园3号楼", "金水花园5号楼"),
+        ("实验学校南区", "实验学校北区"),
+        ("商务中心A地块", "商务中心B地块"),
+        ("第一中学", "妇幼保健院"),
+    ],
+)
+def test_phases_buildings_and_other_names_are_kept_apart(first: str, second: str) -> None:
+    assert find_candidates(pair(first, second)).is_empty()
+
+
+def test_other_places_are_not_compared_and_size_counts() -> None:
+    assert find_candidates(pair("幸福里小区", "幸福里项目", places=("d", "e"))).is_empty()
+    near = find_candidates(pair("幸福里小区", "幸福里项目"))["score"][0]
+    far = find_candidates(pair("幸福里小区", "幸福里项目", areas=(9e3, 9e2)), low=0.5)["score"][0]
+    assert near > far
+    assert "面积相同" in find_candidates(pair("幸福里小区", "幸福里项目"))["reasons"][0]
+
+
+def test_a_pair_that_a_person_decided_is_not_proposed_again_and_others_are_asked() -> None:
+    link = RecordLink(
+        id="x",
+        subject="project",
+        kind="different",
+        former=("a",),
+        present=("b",),
+        by="某",
+        decided_on=date(2026, 1, 1),
+        reason="看过",
+    )
+    things = pair("幸福里小区", "幸福里项目")
+    assert find_candidates(things, decided=[link]).is_empty()
+    found = candidate_findings(find_candidates(things), small_catalog())
+    assert [finding.name for finding in found] == ["buildings.identity.maybe-one"]
+    assert "dafeng ledger link same a b" in found[0].next_step
+    many = pl.concat([find_candidates(things)] * 5)
+    assert len(candidate_findings(many, small_catalog(), most=2)) == 3
+
+
+def test_nothing_comes_of_nothing() -> None:
+    assert find_candidates(pair("", "—")).is_empty()
+    assert find_candidates(pair("幸福里", "幸福里").head(0)).is_empty()
