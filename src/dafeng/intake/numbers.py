@@ -14,7 +14,7 @@ from dafeng.base.quantity import fold_width, read_unit
 
 __all__ = ["PLAIN_NUMBER", "NumberReading", "read_number", "read_numbers"]
 
-PLAIN_NUMBER: Final = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?$"
+PLAIN_NUMBER: Final = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?$"
 """Texts that are numbers as they stand."""
 
 _MISSING: Final = {

@@ -5,7 +5,7 @@ Problems are collected as frames of cells; only those that are listed become `Fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -121,11 +121,14 @@ class Ledger:
     file : str
     listed : int
         Findings of one name that are listed one by one.
+    kinds : mapping from name to Kind
+        Problems that may be added, in the order in which they are told; `KINDS` where None.
     """
 
-    def __init__(self, file: str, listed: int) -> None:
+    def __init__(self, file: str, listed: int, kinds: Mapping[str, Kind] | None = None) -> None:
         self.file = file
         self.listed = listed
+        self.kinds = KINDS if kinds is None else kinds
         self._hits: list[pl.DataFrame] = []
 
     def add(
@@ -172,7 +175,7 @@ class Ledger:
 
     def refused(self) -> pl.Series:
         """Return the ids of refused cells."""
-        names = [name for name, kind in KINDS.items() if kind.refuse]
+        names = [name for name, kind in self.kinds.items() if kind.refuse]
         return self.hits.filter(pl.col("name").is_in(names))["id"].unique()
 
     def findings(self, cells: pl.DataFrame) -> list[Finding]:
@@ -190,7 +193,7 @@ class Ledger:
             .agg(pl.len().alias("cells"), pl.col("row").first(), pl.col("col").first())
         )
         found: list[Finding] = []
-        for name in KINDS:
+        for name in self.kinds:
             of_name = grouped.filter(pl.col("name") == name)
             found += [self._finding(name, row) for row in of_name.head(self.listed).iter_rows(named=True)]
             left = of_name.slice(self.listed)
@@ -199,7 +202,7 @@ class Ledger:
         return found
 
     def _finding(self, name: str, row: dict[str, object]) -> Finding:
-        kind = KINDS[name]
+        kind = self.kinds[name]
         value, detail = str(row["value"]), str(row["detail"])
         count = row["cells"] if isinstance(row["cells"], int) else 1
         return Finding(
@@ -214,7 +217,7 @@ class Ledger:
         )
 
     def _rest(self, name: str, left: pl.DataFrame) -> Finding:
-        kind = KINDS[name]
+        kind = self.kinds[name]
         return Finding(
             name=name,
             sentence=f"另有 {left.height} 处同样的问题未逐一列出",
@@ -230,9 +233,10 @@ def _say(template: str, value: str, detail: str) -> str:
     return template.replace("{value}", value).replace("{detail}", detail or "（无）")
 
 
-def names_of(hits: pl.DataFrame) -> pl.DataFrame:
+def names_of(hits: pl.DataFrame, kinds: Mapping[str, Kind] | None = None) -> pl.DataFrame:
     """Return for each cell the names of its problems, joined, with whether it is refused."""
-    refusing: Sequence[str] = [name for name, kind in KINDS.items() if kind.refuse]
+    known = KINDS if kinds is None else kinds
+    refusing: Sequence[str] = [name for name, kind in known.items() if kind.refuse]
     named = hits.select("id", pl.col("name").alias("findings"), pl.col("name").is_in(refusing).alias("refuse"))
     named = named.unique(["id", "findings"])
     lone = ~pl.col("id").is_duplicated()
