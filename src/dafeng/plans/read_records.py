@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from dafeng.base.finding import Finding
-from dafeng.base.obligation import Obligation
+from dafeng.base.obligation import Obligation, Strength
 from dafeng.base.record import Record
 from dafeng.base.target import BaseState, Change, Comparator, Locator, Measure
 
@@ -25,6 +25,7 @@ __all__ = [
     "Origin",
     "Outline",
     "PlanHead",
+    "ReadDuty",
     "ReadNumber",
     "ReadPlan",
     "ReadTarget",
@@ -81,6 +82,8 @@ class BodyList(Record):
     """Those named as 牵头."""
     origins: tuple[Origin, ...] = ()
     """For each body: whether grammar alone cut it out, or a name of the catalog was needed."""
+    standing: tuple[str, ...] = ()
+    """Those that answer for all later clauses too, where the list says 下同 or 不再列出."""
 
 
 class Clause(Record):
@@ -242,6 +245,44 @@ class ReadTarget(Record):
     """What lowered the confidence, in Chinese."""
 
 
+class ReadDuty(Record):
+    """A duty on single projects as read, before a person looked at it."""
+
+    id: str
+    """Slug, unique within the plan; the same text gives the same id."""
+    clause: str
+    """Clause number."""
+    at: Locator
+    """The whole duty."""
+    applies_to: Locator | None = None
+    """Who is meant; None where the document names nobody."""
+    requirement: Locator
+    """What is asked, duty word left out."""
+    strength: Strength
+    """How strictly it is asked."""
+    soft: bool = False
+    """A wish rather than a duty."""
+    universal: bool = False
+    """It says 全面, 全部, 一律 or the like, so that a wish of it is still one that can be checked."""
+    since: int | None = None
+    """First year in which it holds."""
+    obligation: Obligation | None = None
+    """The duty as the engine runs it; None where the project fields cannot express who is meant or what is asked."""
+    open_parts: tuple[Locator, ...] = ()
+    """Words that the project fields cannot express."""
+    assumptions: tuple[str, ...] = ()
+    """Assumptions made, in Chinese."""
+    confidence: float = 1.0
+    """How sure the reading is."""
+    findings: tuple[Finding, ...] = ()
+    """What a person should look at."""
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labelling counts it: mere encouragement only where it means all."""
+        return self.strength is not Strength.ENCOURAGED or self.universal
+
+
 class ReadPlan(Record):
     """A plan document as read."""
 
@@ -249,8 +290,10 @@ class ReadPlan(Record):
     """Its build."""
     targets: tuple[ReadTarget, ...] = ()
     """Promises in document order, milestones among them."""
+    duties: tuple[ReadDuty, ...] = ()
+    """Duties on single projects as read, in document order."""
     obligations: tuple[Obligation, ...] = ()
-    """Duties on single projects, in document order."""
+    """Those of them that the project fields can express, in the form that the engine runs."""
     numbers: tuple[NumberFate, ...] = ()
     """Every number with its fate, in document order."""
     findings: tuple[Finding, ...] = ()

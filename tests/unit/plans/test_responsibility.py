@@ -5,7 +5,7 @@ import pytest
 from assessment_builders import small_catalog, small_plan
 from dafeng.base.target import Target
 from dafeng.catalog import load_catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.plans import DeadlineKind, ResponsibilityList, deadline_of, responsibility_list, target_phrase, value_phrase
 
 RAIL = {"indicator": "rail", "label": "轨道里程", "value": 351.6, "unit": "公里", "by": 2025, "measure": "level"}
