@@ -147,6 +147,18 @@ def main(arguments: list[str]) -> None:
     carbon = Path(__file__).with_name("carbon.py")
     account = subprocess.run([sys.executable, str(carbon)], check=True, capture_output=True, text=True).stdout
     lines += ["", "## Carbon account", "", "`benchmarks/carbon.py`, run by `make bench` too.", "", account.strip()]
+    documents = Path(__file__).with_name("documents.py")
+    reading = subprocess.run([sys.executable, str(documents)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Documents", "", "`benchmarks/documents.py`, run by `make bench` too.", "", reading.strip()]
+    duties = Path(__file__).with_name("obligations.py")
+    checks = subprocess.run([sys.executable, str(duties)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Obligations", "", "`benchmarks/obligations.py`, run by `make bench` too.", "", checks.strip()]
+    ledgers = Path(__file__).with_name("rollup.py")
+    counted = subprocess.run([sys.executable, str(ledgers)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Roll-up of ledgers", "", "`benchmarks/rollup.py`, run by `make bench` too.", "", counted.strip()]
+    books = Path(__file__).with_name("ledgers.py")
+    imported = subprocess.run([sys.executable, str(books)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Import of ledgers", "", "`benchmarks/ledgers.py`, run by `make bench` too.", "", imported.strip()]
     text = "\n".join(lines) + "\n"
     RESULTS.write_text(text, encoding="utf-8")
     print(text)

@@ -7,10 +7,23 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from dafeng.base import errors, finding, lineage, obligation, observation, place, target
+from dafeng.base import (
+    building,
+    errors,
+    finding,
+    ledger,
+    lineage,
+    meter,
+    obligation,
+    observation,
+    place,
+    project,
+    target,
+)
 from dafeng.base.errors import DafengError, ExitCode
 from dafeng.base.observation import KEY, SCHEMA
-from dafeng.catalog import load_catalog, schemas
+from dafeng.catalog import Catalog, ledger_schemas, load_catalog, plan_schemas, rating_schemas, schemas
+from dafeng.catalog.ledger_schemas import Register, Rollup
 from dafeng.cli import COMMANDS, command
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -58,6 +71,63 @@ def plan_page() -> str:
     return text
 
 
+def register_page() -> str:
+    catalog = load_catalog()
+    text = (
+        f"# Registers\n\n{len(catalog.registers)} registers (台账), {len(catalog.rollups)} roll-ups. How to keep one: "
+        "[ledgers](../how-to/ledgers.md). ✱ marks required columns, ◆ promises that later stages are compared with; "
+        "待核 marks grades B and C.\n"
+    )
+    for register in catalog.registers.values():
+        text += register_section(catalog, register)
+    text += (
+        "\n## Roll-ups 计数规则\n\nA thing in several registers counts once; what is unknown lowers the coverage.\n\n"
+    )
+    return text + table(
+        ["id", "indicator", "extent", "basis", "registers", "counts", "where", "statistic date", "years", "source", "grade", "note"],
+        [rollup_row(catalog, rollup) for rollup in catalog.rollups.values()],
+    )  # fmt: skip
+
+
+def register_section(catalog: Catalog, register: Register) -> str:
+    text = f"\n## {register.title.zh} `{register.id}`\n\n"
+    text += f"Subject `{register.subject}`, known by {'、'.join(f'`{name}`' for name in register.identity)}"
+    text += f"; one row for each stage. {register.keeper}。" if register.per_stage else f". {register.keeper}。"
+    text += f"{register.note or ''}\n\n"
+    rows = []
+    for column in register.fields:
+        item = catalog.fields[column.field]
+        kind = " / ".join(option.zh for option in item.options) or item.type
+        marks = ("✱" if column.required else "") + ("◆" if column.promise else "")
+        heads = "、".join(column.heads)
+        rows.append(
+            (column.group, f"{item.zh} {marks}".strip(), f"`{item.id}`", kind, column.unit or item.unit or "", heads)
+        )
+    text += table(["group", "column", "field", "values", "unit", "also headed"], rows) + "\n"
+    return text + table(
+        ["check", "says", "severity", "must hold"],
+        [(f"`{check.id}`", check.sentence, check.severity, f"`{check.require}`") for check in register.checks],
+    )
+
+
+def rollup_row(catalog: Catalog, rollup: Rollup) -> tuple[object, ...]:
+    counts = rollup.aggregate.value + (f" `{rollup.value}`" if rollup.value else "")
+    counts += f" weighted by `{rollup.weight}`" if rollup.weight else ""
+    years = {
+        "year": "in the year",
+        "since": f"since {rollup.since or 'the first row'}",
+        "standing": "standing at the end",
+    }
+    ended = f", until `{rollup.until}`" if rollup.until else ""
+    ended += f", holds from `{rollup.done}`" if rollup.done else ""
+    indicator = catalog.indicators[rollup.indicator]
+    return (
+        f"`{rollup.id}`", indicator.zh, rollup.extent or indicator.extent.value, rollup.basis, "、".join(rollup.registers), counts,
+        f"`{rollup.when}`" if rollup.when else "all", f"`{rollup.dated}`", years[rollup.span.value] + ended,
+        f"{rollup.source} {rollup.at or ''}".strip(), f"{rollup.grade.value}{'' if rollup.grade.value == 'A' else ' 待核'}", rollup.note,
+    )  # fmt: skip
+
+
 def error_page() -> str:
     text = "# Errors and exit codes\n\n" + table(
         ["exit code", "meaning"],
@@ -86,7 +156,11 @@ def record_page() -> str:
     text += "\n## Columns of the lineage table\n\n" + table(
         ["column", "type"], [(f"`{name}`", kind) for name, kind in lineage.LINEAGE_SCHEMA.items()]
     )
-    for module in (observation, target, obligation, place, finding, schemas):
+    text += "\n## Columns that every ledger row has\n\n" + table(
+        ["column", "type"], [(f"`{name}`", kind) for name, kind in ledger.RECORD_COLUMNS.items()]
+    )
+    bases = (observation, target, obligation, place, finding, project, building, meter)
+    for module in (*bases, schemas, plan_schemas, ledger_schemas, rating_schemas):
         for name in module.__all__:
             each = getattr(module, name)
             if inspect.isclass(each) and issubclass(each, BaseModel):
@@ -119,6 +193,7 @@ def command_page() -> str:
 PAGES = {
     "indicators.md": indicator_page,
     "plans.md": plan_page,
+    "registers.md": register_page,
     "errors.md": error_page,
     "records.md": record_page,
     "commands.md": command_page,

@@ -19,7 +19,7 @@ from dafeng.assessment.records import (
 )
 from dafeng.base.lineage import LINEAGE_SCHEMA
 from dafeng.catalog.catalog import Catalog, read_entries
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.plans import BodyRole, BodyUse
 from dafeng.reports import FontReport, OctoberRequest, Report, find_fonts, october_report
 

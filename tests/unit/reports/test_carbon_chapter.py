@@ -12,7 +12,7 @@ from dafeng.base.observation import Observation, ObservationKind, observation_fr
 from dafeng.base.place import Extent
 from dafeng.carbon import Inventory, account
 from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.methods.rate_policy import RatePolicy, Rule
 from dafeng.reports import CarbonAccount, CarbonFacts, FontReport, OctoberRequest, Report, october_report, render_docx
 from dafeng.reports.carbon_chapter import carbon_annex, carbon_paragraph

@@ -17,7 +17,7 @@ from dafeng.base.observation import observation_frame
 from dafeng.base.target import Comparator
 from dafeng.catalog import load_catalog
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.schemas import Plan
+from dafeng.catalog.plan_schemas import Plan
 from dafeng.plans import BodyRole, BodyUse, responsibility_list
 from dafeng.reports import (
     FontReport,
