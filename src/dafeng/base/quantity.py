@@ -36,6 +36,7 @@ mega- = 1e6 = M-
 giga- = 1e9 = G-
 meter = [length] = m
 second = [time] = s
+minute = 60 * second
 hour = 3600 * second = h
 day = 24 * hour = d
 year = [calendar_year] = a
@@ -55,6 +56,7 @@ item = [count]
 person = [person_count]
 household = [household_count]
 storey = [storey_count]
+score_point = [score]
 share = [share]
 percent = 0.01 * share
 permille = 0.001 * share
@@ -68,21 +70,24 @@ ratio = []
 
 UNIT_NAMES: Final[dict[str, str]] = {
     "%": "percent", "百分比": "percent", "‰": "permille", "个百分点": "percentage_point", "百分点": "percentage_point",
-    "公里": "km", "千米": "km", "km": "km", "米": "m", "m": "m", "毫米": "mm",
+    "公里": "km", "千米": "km", "km": "km", "米": "m", "m": "m", "毫米": "mm", "厘米": "0.01 * m",
     "平方公里": "km**2", "平方千米": "km**2", "km2": "km**2", "平方米": "m**2", "平米": "m**2", "m2": "m**2",
     "公顷": "hectare", "ha": "hectare", "hm2": "hectare", "亩": "mu",
     "立方米": "m**3", "m3": "m**3", "方": "m**3", "升": "liter",
-    "吨": "t", "t": "t", "千克": "kg", "公斤": "kg", "kg": "kg",
+    "吨": "t", "t": "t", "千克": "kg", "公斤": "kg", "kg": "kg", "克": "gram",
     "吨标准煤": "tce", "吨标煤": "tce", "tce": "tce", "千克标准煤": "kgce", "公斤标准煤": "kgce", "kgce": "kgce", "标准煤": "tce",
-    "千瓦时": "kWh", "度": "kWh", "kwh": "kWh", "kw·h": "kWh", "兆瓦时": "MWh", "mwh": "MWh", "吉瓦时": "GWh", "gwh": "GWh",
-    "千瓦": "kW", "kw": "kW", "兆瓦": "MW", "mw": "MW", "吉焦": "GJ", "gj": "GJ", "mj": "MJ", "兆焦": "MJ", "太焦": "1000 * GJ",
+    "千瓦时": "kWh", "度": "kWh", "kwh": "kWh", "kw·h": "kWh", "兆瓦时": "MWh", "mwh": "MWh", "吉瓦时": "GWh", "gwh": "GWh", "太瓦时": "1000 * GWh", "twh": "1000 * GWh", "度电": "kWh",
+    "千瓦": "kW", "kw": "kW", "兆瓦": "MW", "mw": "MW", "吉瓦": "GW", "gw": "GW", "瓦": "watt", "吉焦": "GJ", "gj": "GJ", "mj": "MJ", "兆焦": "MJ", "太焦": "1000 * GJ",
     "吨二氧化碳": "tCO2", "吨co2": "tCO2", "tco2": "tCO2", "吨二氧化碳当量": "tCO2", "tco2e": "tCO2", "kgco2": "kgCO2",
     "mtco2": "1e6 * tCO2", "千克二氧化碳": "kgCO2", "公斤二氧化碳": "kgCO2",
     "元": "CNY", "cny": "CNY", "人民币元": "CNY",
     "个": "item", "座": "item", "项": "item", "处": "item", "栋": "item", "台": "item", "家": "item", "套": "item", "盏": "item",
     "辆": "item", "件": "item", "条": "item", "所": "item", "块": "item", "item": "item", "部": "item", "宗": "item", "片": "item",
+    "幢": "item", "组": "item", "批": "item", "批次": "item", "只": "item", "根": "item", "支": "item", "间": "item", "株": "item",
+    "棵": "item", "场": "item", "例": "item", "门": "item", "名": "person", "位": "item", "人次": "item", "次": "item",
+    "车位": "item", "泊位": "item", "床位": "item", "分": "score_point", "倍": "ratio", "星": "ratio", "级": "ratio", "星级": "ratio",
     "人": "person", "户": "household", "层": "storey", "是否": "yes_no",
-    "天": "day", "日": "day", "小时": "hour", "h": "hour", "年": "year", "a": "year", "秒": "second",
+    "天": "day", "日": "day", "小时": "hour", "分钟": "minute", "h": "hour", "年": "year", "a": "year", "秒": "second",
     "°c·d": "kelvin * day", "度日": "kelvin * day", "k·d": "kelvin * day", "比": "ratio", "比值": "ratio",
 }  # fmt: skip
 """Unit names as documents, yearbooks and forms write them, after width folding, with their pint expression."""

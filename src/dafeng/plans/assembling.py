@@ -245,7 +245,11 @@ class _Assembly:
             "note": self._note(read),
         }
         fields |= self._meaning(read, known)
-        fields |= {name: value for name, value in own.items() if name not in ("bodies", "id", "indicator")}
+        fields |= {
+            name: value
+            for name, value in own.items()
+            if name in Target.model_fields and name not in ("bodies", "id", "indicator")
+        }
         try:
             target = Target.model_validate(fields)
         except ValidationError as error:
@@ -301,7 +305,8 @@ class _Assembly:
             return None
         own = self.decided.fields.get(read.id, {})
         note = "；".join(part for part in (read.obligation.note, self._reviewed_note(read.id)) if part)
-        fields = read.obligation.model_dump(by_alias=True) | {"note": note} | own | {"id": self._unique(read.id)}
+        known = {name: value for name, value in own.items() if name in {*Obligation.model_fields, "from"}}
+        fields = read.obligation.model_dump(by_alias=True) | {"note": note} | known | {"id": self._unique(read.id)}
         try:
             return Obligation.model_validate(fields)
         except ValidationError as error:

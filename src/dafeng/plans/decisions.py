@@ -19,9 +19,12 @@ from dafeng.base.obligation import Obligation
 from dafeng.base.record import Record
 from dafeng.base.target import Locator
 from dafeng.catalog.decision_schemas import DecisionSubject, PlanDecision, ReadingAnchor, ReadingVerdict
-from dafeng.plans.read_records import Clause, Outline, ReadDuty, ReadPlan, ReadTarget
+from dafeng.plans.read_records import Clause, NumberFate, Outline, ReadDuty, ReadPlan, ReadTarget
 
-__all__ = ["AppliedDecision", "Decided", "anchor_of", "lay_decisions"]
+__all__ = ["REJECTED", "AppliedDecision", "Decided", "anchor_of", "lay_decisions"]
+
+REJECTED: Final = "rejected_by_person"
+"""Reason of a number whose reading a person rejected."""
 
 Item = ReadTarget | ReadDuty | Clause
 _SUBJECTS: Final = {
@@ -151,6 +154,9 @@ class _Laying:
         wanted = decision.anchor
         items = self.items[decision.subject]
         same = [item for item in items if self.anchors[id(item)].quote == wanted.quote]
+        if decision.verdict is ReadingVerdict.ADD:  # the reader may have learnt to read it meanwhile
+            same = [item for item in same if self._agree(item, wanted, "label", "value", "unit", "by")]
+            return (same[0], "exact") if same else (None, "lost")
         if len(same) > 1:
             alike = [item for item in same if self._agree(item, wanted, "label", "value", "unit", "by")] or same
             same = [item for item in alike if self.anchors[id(item)].occurrence == wanted.occurrence] or alike
@@ -265,6 +271,7 @@ class _Laying:
             update={
                 "targets": tuple(sorted(targets, key=lambda target: (target.at.start, target.at.end))),
                 "duties": tuple(sorted(duties, key=lambda duty: (duty.at.start, duty.at.end))),
+                "numbers": tuple(self._settled(fate) for fate in self.reading.numbers),
             }
         )
         return Decided(
@@ -275,6 +282,17 @@ class _Laying:
             applied=applied,
             findings=tuple(self.findings),
         )
+
+    def _settled(self, fate: NumberFate) -> NumberFate:
+        """Return what became of a number after the decisions: claimed by an addition, or given up with a rejected reading."""
+        for item in self.added:
+            if item.at.start <= fate.at.start < item.at.end:
+                return fate.model_copy(
+                    update={"fate": "target" if isinstance(item, ReadTarget) else "obligation", "of": item.id}
+                )
+        if fate.of is not None and any(not isinstance(item, Clause) and item.id == fate.of for item in self.rejected):
+            return fate.model_copy(update={"fate": REJECTED, "of": None})
+        return fate
 
 
 def _stretch(item: Item) -> Locator:

@@ -13,6 +13,7 @@ from dafeng.plans.read_records import ClauseKind, ReadNumber
 __all__ = ["REASONS", "Surroundings", "described_object", "named_reason"]
 
 REASONS: Final[dict[str, str]] = {
+    "rejected_by_person": "读法被人驳回",
     "heading": "标题或序号",
     "document_number": "文号",
     "date": "日期",

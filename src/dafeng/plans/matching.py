@@ -19,7 +19,7 @@ from typing import Final
 
 from dafeng.base.errors import UnitError
 from dafeng.base.place import Extent
-from dafeng.base.quantity import dimension_of, fold_width, read_unit, same_dimension
+from dafeng.base.quantity import dimension_of, fold_width, same_dimension
 from dafeng.base.target import Change, Direction
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import Grade, Indicator, IndicatorMeasure, OverPeriods, OverPlaces
@@ -353,14 +353,17 @@ def _draft_units(target: ReadTarget) -> tuple[str, str]:
     written = (target.unit or "比值").replace("％", "%")
     if "百分点" in written:
         return "percent", "%"
-    bare = [
-        next((unit for unit in _BARE_UNITS if same_dimension(part, unit)), "") for part in re.split("/|每", written)
-    ]
-    return ("/".join(bare) if all(bare) else read_unit(written)), written
+    try:
+        bare = [
+            next((unit for unit in _BARE_UNITS if same_dimension(part, unit)), "") for part in re.split("/|每", written)
+        ]
+    except UnitError:  # a word of the reader that the house cannot reckon in: pieces, until a person says otherwise
+        return "item", written
+    return ("/".join(bare) if all(bare) else "item"), written
 
 
 _BARE_UNITS: Final = (
-    "percent", "m**2", "km", "item", "m**3", "t", "kWh", "kW", "person", "household", "storey", "tCO2", "tce", "CNY", "ratio", "day", "hour", "year",
+    "percent", "m**2", "km", "item", "m**3", "t", "kWh", "kW", "person", "household", "storey", "tCO2", "tce", "CNY", "ratio", "day", "hour", "year", "score_point",
 )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dafeng.base.document import DocumentText
+from dafeng.base.document import DocumentText, fold_characters
 from dafeng.base.errors import DafengError, close_names
 from dafeng.base.obligation import Strength
 from dafeng.base.quantity import fold_width
@@ -17,7 +18,7 @@ from dafeng.catalog.decision_schemas import DecisionSubject, ReadingAnchor, Read
 from dafeng.catalog.expression import check_expression
 from dafeng.plans.decisions import anchor_of
 from dafeng.plans.numerals import read_numeral
-from dafeng.plans.read_records import Clause, ReadDuty, ReadPlan, ReadTarget
+from dafeng.plans.read_records import Clause, Outline, ReadDuty, ReadPlan, ReadTarget
 
 __all__ = [
     "COMPARATOR_WORDS",
@@ -28,7 +29,7 @@ __all__ = [
     "STRENGTH_WORDS",
     "SUBJECT_WORDS",
     "VERDICT_WORDS",
-    "FieldProblem",
+    "FieldError",
     "ReviewItem",
     "field_texts",
     "own_fields",
@@ -76,6 +77,7 @@ STRENGTH_WORDS: Final = {Strength.MUST: "必须", Strength.SHOULD: "原则上", 
 """How strictly a duty is asked, in Chinese."""
 MEASURES: Final = tuple(measure.value for measure in Measure)
 """Codes of the vocabulary group measure."""
+_KINDS: Final = {ReadTarget: DecisionSubject.TARGET, ReadDuty: DecisionSubject.OBLIGATION, Clause: DecisionSubject.TASK}
 _STATES: Final = {BaseState.BEFORE_WORKS: "改造前", BaseState.EXISTING: "现状"}
 _CHANGES: Final = {Change.INCREASE: "提高", Change.DECREASE: "降低"}
 FIELD_HEADS: Final[dict[DecisionSubject, dict[str, str]]] = {
@@ -110,7 +112,7 @@ _MAY_BE_NOTHING: Final = frozenset(
 _SEPARATORS: Final = re.compile(r"[、，,；;\s]+(?![^（(]*[）)])")
 
 
-class FieldProblem(ValueError):
+class FieldError(ValueError):
     """A field cannot be taken as it was written.
 
     Parameters
@@ -121,13 +123,16 @@ class FieldProblem(ValueError):
         What is wrong, in Chinese.
     expected : str
         What would have been right.
+    field : str, optional
+        Column that is at fault, where the caller cannot know it.
     """
 
-    def __init__(self, name: str, sentence: str, expected: str) -> None:
+    def __init__(self, name: str, sentence: str, expected: str, *, field: str = "") -> None:
         super().__init__(sentence)
         self.name = name
         self.sentence = sentence
         self.expected = expected
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,12 @@ class ReviewItem:
     subject: DecisionSubject
     item: ReadTarget | ReadDuty | Clause
     anchor: ReadingAnchor
+
+    @classmethod
+    def of(cls, item: ReadTarget | ReadDuty | Clause, document: DocumentText, outline: Outline) -> ReviewItem:
+        """Return an item with its anchor."""
+        subject = next(subject for kind, subject in _KINDS.items() if isinstance(item, kind))
+        return cls(subject, item, anchor_of(item, document, outline))
 
     @property
     def name(self) -> str:
@@ -166,6 +177,11 @@ class ReviewItem:
         return (0, 0) if at is None else (at.start, at.end)
 
     @property
+    def mark(self) -> str:
+        """Eight hexadecimal digits that stand for the key in a comment."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:8]
+
+    @property
     def key(self) -> str:
         """Subject and anchor in one line, the same for the same words."""
         return f"{self.subject.value} {self.anchor.model_dump_json(exclude_defaults=True)}"
@@ -181,16 +197,7 @@ def review_items(reading: ReadPlan, document: DocumentText) -> tuple[ReviewItem,
         The document that was read.
     """
     tasks = (clause for clause in reading.outline.clauses if clause.task and clause.title_at is not None)
-    groups: tuple[tuple[DecisionSubject, tuple[ReadTarget | ReadDuty | Clause, ...]], ...] = (
-        (DecisionSubject.TARGET, reading.targets),
-        (DecisionSubject.OBLIGATION, reading.duties),
-        (DecisionSubject.TASK, tuple(tasks)),
-    )
-    return tuple(
-        ReviewItem(subject, item, anchor_of(item, document, reading.outline))
-        for subject, items in groups
-        for item in items
-    )
+    return tuple(ReviewItem.of(item, document, reading.outline) for item in (*reading.targets, *reading.duties, *tasks))
 
 
 def own_fields(item: ReviewItem) -> dict[str, Any]:
@@ -281,7 +288,7 @@ def read_field(name: str, text: str, catalog: Catalog, *, unit: str | None = Non
 
     Raises
     ------
-    FieldProblem
+    FieldError
         The text is no value of that field.
 
     Examples
@@ -296,7 +303,7 @@ def read_field(name: str, text: str, catalog: Catalog, *, unit: str | None = Non
     text = text.strip()
     if text == NOTHING:
         if name not in _MAY_BE_NOTHING:
-            raise FieldProblem("empty-field", "此字段不能为“无”", "保留原值，或填写新值")
+            raise FieldError("empty-field", "此字段不能为“无”", "保留原值，或填写新值")
         return [] if name == "bodies" else None
     reader = _READERS.get(name)
     if reader is not None:
@@ -310,17 +317,17 @@ def _number(text: str, unit: str | None) -> float:
     plain = "".join(fold_width(text).split()).replace(",", "")
     percent = plain.endswith("%")
     if percent and unit not in (None, "%", "％", "个百分点", "百分点"):
-        raise FieldProblem("not-a-number", f"数值“{text}”带百分号，单位却是“{unit}”", "不带单位的数，或改单位")
+        raise FieldError("not-a-number", f"数值“{text}”带百分号，单位却是“{unit}”", "不带单位的数，或改单位")
     try:
         return read_numeral(plain.removesuffix("%"))
     except ValueError:
-        raise FieldProblem("not-a-number", f"“{text}”不是数", "一个数，如 33.5；单位填在单位栏") from None
+        raise FieldError("not-a-number", f"“{text}”不是数", "一个数，如 33.5；单位填在单位栏") from None
 
 
 def _year(text: str, catalog: Catalog) -> int:
     found = re.fullmatch(r"(\d{4})(?:\.0+)?年?(?:底|末|前|底前)?", "".join(fold_width(text).split()))
     if found is None or not 1949 <= int(found[1]) <= 2100:
-        raise FieldProblem("not-a-year", f"“{text}”不是年份", "1949至2100间的年份，如 2030")
+        raise FieldError("not-a-year", f"“{text}”不是年份", "1949至2100间的年份，如 2030")
     return int(found[1])
 
 
@@ -330,8 +337,8 @@ def _base(text: str, catalog: Catalog) -> dict[str, Any]:
             return {"state": state.value}
     try:
         return {"year": _year(text, catalog)}
-    except FieldProblem:
-        raise FieldProblem("not-a-base", f"“{text}”不是基准", "年份，或“改造前”“现状”") from None
+    except FieldError:
+        raise FieldError("not-a-base", f"“{text}”不是基准", "年份，或“改造前”“现状”") from None
 
 
 def _indicator(text: str, catalog: Catalog) -> str:
@@ -343,8 +350,8 @@ def _indicator(text: str, catalog: Catalog) -> str:
     names = [name for indicator in catalog.indicators.values() for name in (indicator.zh, *indicator.aliases)]
     near = close_names(text, names) or [name for name in names if text in name][:3]
     if named:
-        raise FieldProblem("unknown-indicator", f"“{text}”是几个指标的别名", "、".join(named))
-    raise FieldProblem(
+        raise FieldError("unknown-indicator", f"“{text}”是几个指标的别名", "、".join(named))
+    raise FieldError(
         "unknown-indicator", f"指标库中没有“{text}”", f"相近的有：{'、'.join(near)}" if near else "下拉表中的指标名"
     )
 
@@ -354,7 +361,7 @@ def _one_of(words: Mapping[Any, str], what: str) -> Callable[[str, Catalog], str
         for code, word in words.items():
             if text in (word, code.value):
                 return str(code.value)
-        raise FieldProblem(f"unknown-{what}", f"不认识“{text}”", "、".join(words.values()))
+        raise FieldError(f"unknown-{what}", f"不认识“{text}”", "、".join(words.values()))
 
     return read
 
@@ -362,7 +369,7 @@ def _one_of(words: Mapping[Any, str], what: str) -> Callable[[str, Catalog], str
 def _comparator(text: str, catalog: Catalog) -> str:
     plain = fold_width(text).strip()
     if plain not in _COMPARATORS:
-        raise FieldProblem("unknown-comparator", f"不认识比较词“{text}”", "、".join(COMPARATOR_WORDS.values()))
+        raise FieldError("unknown-comparator", f"不认识比较词“{text}”", "、".join(COMPARATOR_WORDS.values()))
     return _COMPARATORS[plain].value
 
 
@@ -370,7 +377,7 @@ def _measure(text: str, catalog: Catalog) -> str:
     words = {catalog.term("measure", code): code for code in MEASURES}
     code = words.get(text, text)
     if code not in MEASURES:
-        raise FieldProblem("unknown-measure", f"不认识读法“{text}”", "、".join(words))
+        raise FieldError("unknown-measure", f"不认识读法“{text}”", "、".join(words))
     return code
 
 
@@ -379,12 +386,13 @@ def _bodies(text: str, catalog: Catalog) -> list[str]:
 
 
 def _condition(text: str, catalog: Catalog) -> str:
+    text = fold_characters(text)  # word processors turn straight quotation marks
     try:
         kind = check_expression(text, catalog.field_types()).kind
     except DafengError as error:
-        raise FieldProblem("faulty-condition", f"条件“{text}”不成立：{error.problem}", error.expected) from error
+        raise FieldError("faulty-condition", f"条件“{text}”不成立：{error.problem}", error.expected) from error
     if kind != "yes_no":
-        raise FieldProblem("faulty-condition", f"“{text}”不是条件", "是或否的表达式，如 gross_area >= 5000[m**2]")
+        raise FieldError("faulty-condition", f"“{text}”不是条件", "是或否的表达式，如 gross_area >= 5000[m**2]")
     return text
 
 

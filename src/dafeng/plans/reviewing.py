@@ -1,0 +1,620 @@
+"""Decisions of people, taken from a review paper that came back: every row ends as decision, as untouched, or with a finding."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from dafeng.base.document import DocumentText
+from dafeng.base.errors import InputError, UsageError
+from dafeng.base.finding import Finding, Location, Severity
+from dafeng.base.obligation import Obligation
+from dafeng.base.record import Record
+from dafeng.base.target import Locator, Target
+from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.decision_schemas import DecisionSubject, PlanDecision, ReadingAnchor, ReadingVerdict
+from dafeng.intake.review_reading import ReviewEntry, ReviewPaper, read_review_paper
+from dafeng.plans.read_records import ReadDuty, ReadPlan, ReadTarget
+from dafeng.plans.review_additions import anchor_of_addition, complete_addition, find_stretch
+from dafeng.plans.review_answers import read_answer, verdict_of
+from dafeng.plans.review_words import (
+    FIELD_HEADS,
+    FieldError,
+    ReviewItem,
+    own_fields,
+    read_field,
+    review_items,
+)
+
+__all__ = ["ReviewRead", "accept_above", "read_review"]
+
+_FAULTS: Final = {
+    "a milestone has no value, every other target has one": "里程碑没有数值（数值填“无”），其余读法都要有数值",
+    "value_max stands with a smaller value": "上限应不小于数值",
+    "a change states its base and its sense": "较基期变化须写明基准和增减",
+}
+_LISTED: Final = 10
+
+
+class ReviewRead(Record):
+    """What came of a review paper."""
+
+    decisions: tuple[PlanDecision, ...]
+    """New decisions, those of the paper before those in bulk."""
+    findings: tuple[Finding, ...]
+    """Rows that were refused or deleted, and what is worth knowing."""
+    untouched: int = 0
+    """Rows or comments that nobody wrote in."""
+    repeated: int = 0
+    """Decisions that say what the newest stored one says already."""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a person wrote about one thing."""
+
+    entry: ReviewEntry
+    texts: Mapping[str, str]
+    item: ReviewItem | None
+    anchor: ReadingAnchor | None
+    subject: DecisionSubject
+    added: Mapping[str, Any] | None = None
+
+
+def read_review(
+    source: Path | bytes,
+    *,
+    document: DocumentText,
+    reading: ReadPlan,
+    catalog: Catalog,
+    plan_id: str,
+    by: str | None,
+    on: date,
+    above: float | None = None,
+    earlier: Sequence[PlanDecision] = (),
+    file: str = "",
+) -> ReviewRead:
+    """Make decisions of a review workbook or commented document.
+
+    Parameters
+    ----------
+    source : Path or bytes
+    document : DocumentText
+        The document that was read.
+    reading : ReadPlan
+        Its reading, before decisions.
+    catalog : Catalog
+    plan_id : str
+    by : str or None
+        Who decides where a row names nobody.
+    on : date
+        Day of the decisions.
+    above : float, optional
+        Accept every target and duty that is at least so sure and that nobody has decided upon, 0 to 1.
+    earlier : sequence of PlanDecision
+        Decisions that are stored already.
+    file : str, optional
+        Name for messages where bytes are given.
+
+    Returns
+    -------
+    ReviewRead
+        A row with a fault gives a finding at its cell and no decision; the others stand.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no review paper, or was made for another document or plan.
+    UsageError
+        `above` is asked for without `by`, or lies outside 0 to 1.
+    """
+    paper = read_review_paper(source, file=file)
+    if paper.document != document.sha256:
+        raise _foreign(paper, f"of document {paper.document[:12]}…, not of {document.file} ({document.sha256[:12]}…)")
+    if paper.plan and paper.plan != plan_id:
+        raise _foreign(paper, f"of the plan {paper.plan}, not of {plan_id}")
+    review = _Review(paper.file, document, reading, catalog, plan_id, by, on, earlier)
+    review.read(paper)
+    if above is not None:
+        review.bulk(above)
+    return review.result()
+
+
+def accept_above(
+    above: float,
+    *,
+    document: DocumentText,
+    reading: ReadPlan,
+    catalog: Catalog,
+    plan_id: str,
+    by: str,
+    on: date,
+    earlier: Sequence[PlanDecision] = (),
+) -> ReviewRead:
+    """Accept, without any paper, every target and duty that is sure enough and that nobody has decided upon.
+
+    Parameters
+    ----------
+    above : float
+        Confidence, 0 to 1.
+    document, reading, catalog, plan_id, by, on, earlier
+        As for `read_review`.
+
+    Raises
+    ------
+    UsageError
+        `above` lies outside 0 to 1.
+    """
+    review = _Review(document.file, document, reading, catalog, plan_id, by, on, earlier)
+    review.bulk(above)
+    return review.result()
+
+
+def _foreign(paper: ReviewPaper, what: str) -> InputError:
+    return InputError(
+        f"{paper.file} is a review paper {what}",
+        doing="read a review paper",
+        expected="a paper made from this very document",
+        next_step="用对应的方案文件，或重新生成复核表 / take the document that it was made for, or make the paper anew",
+        file=paper.file,
+        name="plans.review.other-document",
+    )
+
+
+class _Review:
+    def __init__(
+        self,
+        file: str,
+        document: DocumentText,
+        reading: ReadPlan,
+        catalog: Catalog,
+        plan_id: str,
+        by: str | None,
+        on: date,
+        earlier: Sequence[PlanDecision],
+    ) -> None:
+        self.file = file
+        self.document = document
+        self.reading = reading
+        self.catalog = catalog
+        self.plan_id = plan_id
+        self.by = (by or "").strip()
+        self.on = on
+        self.items = review_items(reading, document)
+        self.by_key = {item.key: item for item in reversed(self.items)}
+        self.by_mark = {item.mark: item for item in reversed(self.items)}
+        own = sorted((each for each in earlier if each.plan == plan_id), key=lambda each: (each.on, each.id))
+        self.newest = {_key(each.subject, each.anchor): each for each in own}
+        self.ids = {each.id for each in own}
+        self.decisions: list[PlanDecision] = []
+        self.seen: dict[str, tuple[_Told, PlanDecision | None]] = {}
+        self.twice: set[str] = set()
+        self.findings: list[Finding] = []
+        self.untouched = 0
+        self.repeated = 0
+        self.looked_at: set[str] = set()
+
+    # The paper ------------------------------------------------------------------------------------------------------
+
+    def read(self, paper: ReviewPaper) -> None:
+        """Take every entry of a paper, then look for rows that are gone."""
+        for entry in paper.entries:
+            told = self._told(entry)
+            if told is None:
+                continue
+            if _same(told.texts, _before(entry).get("texts", {})):
+                self.untouched += 1
+                continue
+            decision = self._decided(told)
+            if told.anchor is not None:
+                self.looked_at.add(_key(told.subject, told.anchor))
+            if decision is not None:
+                self._take(told, decision)
+        for key, (_, decision) in self.seen.items():
+            if decision is None or key in self.twice:
+                continue
+            if _says_the_same(self.newest.get(key), decision):
+                self.repeated += 1
+                continue
+            self._keep(decision)
+        self._deleted(paper)
+
+    def _take(self, told: _Told, decision: PlanDecision) -> None:
+        key = _key(decision.subject, decision.anchor)
+        before = self.seen.get(key)
+        if before is not None and before[1] is not None and not _says_the_same(before[1], decision):
+            self.twice.add(key)
+            self._say(
+                told,
+                "verdict",
+                "two-rows",
+                f"与{before[0].entry.sheet}第{before[0].entry.row}行说的是同一处原文，两行的决定不同，两行都未采用",
+                expected="一处原文一个决定；补录几个目标时各摘各的原文",
+                next_step="删去其中一行的决定，或缩短补录的原文",
+            )
+        self.seen.setdefault(key, (told, decision))
+
+    def _told(self, entry: ReviewEntry) -> _Told | None:
+        if entry.key.startswith("@") or not entry.key:
+            subject = DecisionSubject.TARGET if entry.subject == "number" else DecisionSubject(entry.subject)
+            texts = self._answer(entry, subject) if "answer" in entry.texts or entry.key else dict(entry.texts)
+            return None if texts is None else _Told(entry, texts, None, None, subject)
+        item = self.by_mark.get(entry.key) or self.by_key.get(entry.key)
+        anchor = item.anchor if item is not None else _anchor(entry.key)
+        subject = item.subject if item is not None else _subject(entry)
+        if anchor is None:
+            self._say(
+                _Told(entry, entry.texts, None, None, subject),
+                "verdict",
+                "lost-row",
+                "该行的隐藏标识已损坏，不知道说的是哪一处原文，未采用",
+                expected="复核表原有的行",
+                next_step="重新生成复核表，把决定抄过去",
+            )
+            return None
+        written = self._answer(entry, subject) if "answer" in entry.texts else dict(entry.texts)
+        if written is None:
+            self.looked_at.add(_key(subject, anchor))
+            return None
+        texts = {name: text for name, text in written.items() if _of_the_person(name)}
+        return _Told(entry, texts, item, anchor, subject, _before(entry).get("fields"))
+
+    def _answer(self, entry: ReviewEntry, subject: DecisionSubject) -> dict[str, str] | None:
+        """Return the fields of an answer written in a comment, None where it was refused."""
+        answer = entry.texts.get("answer", "")
+        person = {"person": entry.texts["person"]} if "person" in entry.texts else {}
+        try:
+            return person | read_answer(answer, subject) if answer else {}
+        except FieldError as error:
+            self._refuse(_Told(entry, {"verdict": answer}, None, None, subject), "verdict", error)
+            return None
+
+    def _deleted(self, paper: ReviewPaper) -> None:
+        present = {entry.key for entry in paper.entries}
+        gone = [key for key in dict.fromkeys(paper.listed) if key not in present]
+        for key in gone[:_LISTED]:
+            anchor = _anchor(key)
+            what = f"{anchor.clause} {anchor.label}".strip() if anchor else key[:40]
+            self._note("row-deleted", f"复核表中“{what}”一行已删除，视为未作决定", value=what)
+        if len(gone) > _LISTED:
+            self._note("row-deleted", f"另有{len(gone) - _LISTED}行已删除，视为未作决定", value=str(len(gone)))
+
+    # One entry ------------------------------------------------------------------------------------------------------
+
+    def _decided(self, told: _Told) -> PlanDecision | None:
+        texts = told.texts
+        word = texts.get("verdict", "")
+        corrected = [name for name in texts if name.startswith("new_")]
+        if not word:
+            if corrected or (told.anchor is None and texts):
+                wanted = "补录" if told.anchor is None else "修改"
+                self._say(
+                    told,
+                    "verdict",
+                    "no-verdict",
+                    f"填了内容但没有选决定，未采用；如要采用请选“{wanted}”",
+                    expected=wanted,
+                )
+            elif _before(told.entry).get("texts", {}).get("verdict"):
+                self._say(told, "verdict", "verdict-cleared", "决定被清空；此前的决定仍然有效", severity=Severity.INFO)
+            else:
+                self.untouched += 1
+            return None
+        try:
+            verdict = verdict_of(word)
+        except FieldError as error:
+            self._refuse(told, "verdict", error)
+            return None
+        person = texts.get("person", "").strip() or self.by
+        if not person:
+            self._say(
+                told,
+                "person",
+                "no-person",
+                "没有复核人，未采用",
+                expected="复核人姓名",
+                next_step="填写复核人，或用 --by 指明",
+            )
+            return None
+        if told.anchor is None or told.added is not None:
+            return self._addition(told, verdict, person)
+        match verdict:
+            case ReadingVerdict.ADD:
+                self._say(told, "verdict", "add-in-row", "已读出的行不能补录", expected="采纳、修改或驳回")
+            case ReadingVerdict.ACCEPT if corrected:
+                self._say(
+                    told,
+                    corrected[0],
+                    "accept-with-fields",
+                    "选了采纳，却填了改后字段，未采用",
+                    expected="选修改，或清空改后字段",
+                )
+            case ReadingVerdict.REJECT | ReadingVerdict.CORRECT if not texts.get("reason"):
+                self._say(told, "reason", "no-reason", f"{word}没有理由，未采用", expected="一句理由")
+            case ReadingVerdict.CORRECT:
+                return self._correction(told, person)
+            case _:
+                return self._decision(told.subject, told.anchor, verdict, {}, person, texts.get("reason", ""))
+        return None
+
+    def _fields(self, told: _Told, known: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the fields that a person wrote, None where one of them is wrong."""
+        fields: dict[str, Any] = {}
+        faulty = False
+        unit = told.texts.get("new_unit") or known.get("unit")
+        for name, text in told.texts.items():
+            if not name.startswith("new_"):
+                continue
+            try:
+                fields[name.removeprefix("new_")] = read_field(name.removeprefix("new_"), text, self.catalog, unit=unit)
+            except FieldError as error:
+                faulty = True
+                self._refuse(told, name, error)
+        return None if faulty else fields
+
+    def _correction(self, told: _Told, person: str) -> PlanDecision | None:
+        assert told.anchor is not None
+        own = own_fields(told.item) if told.item is not None else {}
+        fields = self._fields(told, own)
+        if fields is None:
+            return None
+        if all(name in own and own[name] == value for name, value in fields.items()) and told.item is not None:
+            self._say(
+                told,
+                "verdict",
+                "nothing-changed",
+                "选了修改，但没有任何字段与读出的不同，未采用",
+                expected="至少一个改后字段",
+            )
+            return None
+        if told.item is not None and not self._holds(told, own | fields, _at(told.item)):
+            return None
+        if not fields:
+            self._say(
+                told, "verdict", "nothing-changed", "选了修改，但没有填改后字段，未采用", expected="至少一个改后字段"
+            )
+            return None
+        return self._decision(
+            told.subject, told.anchor, ReadingVerdict.CORRECT, fields, person, told.texts.get("reason", "")
+        )
+
+    def _holds(self, told: _Told, fields: Mapping[str, Any], at: Locator) -> bool:
+        """Whether a target or duty can be made of fields; says so where not."""
+        clause = self.reading.outline.clause_at(at.start).number
+        try:
+            if told.subject is DecisionSubject.TARGET:
+                Target.model_validate({"id": "x", "clause": clause, "at": at, "indicator": "x"} | _filled(fields))
+            elif told.subject is DecisionSubject.OBLIGATION:
+                Obligation.model_validate({"id": "x", "clause": clause, "at": at} | _filled(fields))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            message = first["msg"].removeprefix("Value error, ")
+            name = str(first["loc"][0]) if first["loc"] else ""
+            head = FIELD_HEADS[told.subject].get(name, "")
+            said = _FAULTS.get(message) or (f"还缺{head}" if first["type"] == "missing" else f"{head}：{message}")
+            self._say(told, f"new_{name}", "faulty-fields", f"{said}，该行未采用", expected="补齐或改正改后字段")
+            return False
+        return True
+
+    def _addition(self, told: _Told, verdict: ReadingVerdict, person: str) -> PlanDecision | None:
+        """Return the decision of a row that a person added, now or earlier."""
+        reason = told.texts.get("reason", "")
+        if told.added is not None and verdict is ReadingVerdict.REJECT:
+            if not reason:
+                self._say(told, "reason", "no-reason", "驳回没有理由，未采用", expected="一句理由")
+                return None
+            assert told.anchor is not None
+            return self._decision(told.subject, told.anchor, verdict, {}, person, reason)
+        if verdict is not ReadingVerdict.ADD:
+            self._say(told, "verdict", "not-an-addition", "补录行的决定只能是“补录”，未采用", expected="补录")
+            return None
+        if told.subject is DecisionSubject.TASK:
+            self._say(told, "verdict", "no-added-tasks", "任务不能补录，未采用", expected="在任务所在行修改")
+            return None
+        fields = self._fields(told, {})
+        if fields is None:
+            return None
+        outline = self.reading.outline
+        try:
+            fields = complete_addition(fields, told.subject)
+            if told.added is not None:
+                at = Locator.model_validate(told.added["at"])
+            else:
+                at = find_stretch(
+                    told.texts,
+                    fields,
+                    told.subject,
+                    document=self.document,
+                    outline=outline,
+                    items=self.items,
+                    number=told.entry.key.removeprefix("@"),
+                )
+        except FieldError as error:
+            self._refuse(told, error.field or "verdict", error)
+            return None
+        if not self._holds(told, fields, at):
+            return None
+        anchor = told.anchor or anchor_of_addition(told.subject, at, fields, self.document, outline)
+        stored = {"at": [at.start, at.end]} | fields
+        return self._decision(told.subject, anchor, ReadingVerdict.ADD, stored, person, reason)
+
+    # In bulk --------------------------------------------------------------------------------------------------------
+
+    def bulk(self, above: float) -> None:
+        """Accept what is sure enough and undecided."""
+        if not self.by or not 0 <= above <= 1:
+            raise UsageError(
+                f"accept above {above} by {self.by or 'nobody'}",
+                doing="accept readings in bulk",
+                expected="a confidence from 0 to 1 and the name of who accepts",
+                next_step="say --above 0.9 --by NAME",
+            )
+        done = self.looked_at | set(self.newest) | {_key(each.subject, each.anchor) for each in self.decisions}
+        for item in self.items:
+            key = _key(item.subject, item.anchor)
+            if not isinstance(item.item, ReadTarget | ReadDuty) or item.item.confidence < above or key in done:
+                continue
+            done.add(key)
+            reason = (
+                f"批量采纳：把握不低于{above:.4g}"
+                if above * 100 % 1 > 1e-9
+                else f"批量采纳：把握不低于{above * 100:.0f}%"
+            )
+            self._keep(self._decision(item.subject, item.anchor, ReadingVerdict.ACCEPT, {}, self.by, reason))
+
+    # Results --------------------------------------------------------------------------------------------------------
+
+    def _decision(
+        self,
+        subject: DecisionSubject,
+        anchor: ReadingAnchor,
+        verdict: ReadingVerdict,
+        fields: dict[str, Any],
+        person: str,
+        reason: str,
+    ) -> PlanDecision:
+        return PlanDecision(
+            id="unnamed",
+            plan=self.plan_id,
+            document=self.document.sha256,
+            subject=subject,
+            anchor=anchor,
+            verdict=verdict,
+            fields=fields,
+            by=person,
+            on=self.on,
+            reason=reason.strip(),
+        )
+
+    def _keep(self, decision: PlanDecision) -> None:
+        stem = f"{self.plan_id}-{decision.subject.value}-{decision.anchor.quote[:8]}-{self.on:%Y%m%d}"
+        number = 1
+        while f"{stem}-{number:02d}" in self.ids:
+            number += 1
+        name = f"{stem}-{number:02d}"
+        self.ids.add(name)
+        self.decisions.append(decision.model_copy(update={"id": name}))
+
+    def result(self) -> ReviewRead:
+        """Return what came of it."""
+        return ReviewRead(
+            decisions=tuple(self.decisions),
+            findings=tuple(self.findings),
+            untouched=self.untouched,
+            repeated=self.repeated,
+        )
+
+    def _refuse(self, told: _Told, cell: str, error: FieldError) -> None:
+        value = told.texts.get(cell, "")[:60]
+        self._say(told, cell, error.name, f"{error.sentence}，未采用", expected=error.expected, value=value)
+
+    def _say(
+        self,
+        told: _Told,
+        cell: str,
+        problem: str,
+        sentence: str,
+        *,
+        expected: str = "",
+        value: str | None = None,
+        next_step: str = "改正后重新提交",
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        entry = told.entry
+        label = told.anchor.label if told.anchor else told.texts.get("new_label") or told.texts.get("new_title") or ""
+        about = (
+            f"（{told.anchor.clause} {label}）".replace("（ ", "（") if told.anchor else f"（{label}）" if label else ""
+        )
+        self.findings.append(
+            Finding(
+                name=f"plans.review.{problem}",
+                sentence=f"{entry.sheet}第{entry.row}行{about}：{sentence}"
+                if entry.cells
+                else f"{entry.sheet}{about}：{sentence}",
+                severity=severity,
+                value=value if value is not None else told.texts.get(cell, ""),
+                expected=expected,
+                next_step=next_step,
+                where=Location(file=self.file, sheet=entry.sheet, cell=entry.cells.get(cell, "")),
+            )
+        )
+
+    def _note(self, problem: str, sentence: str, *, value: str) -> None:
+        self.findings.append(
+            Finding(
+                name=f"plans.review.{problem}",
+                sentence=sentence,
+                severity=Severity.INFO,
+                value=value,
+                where=Location(file=self.file),
+            )
+        )
+
+
+def _key(subject: DecisionSubject, anchor: ReadingAnchor) -> str:
+    return f"{subject.value} {anchor.model_dump_json(exclude_defaults=True)}"
+
+
+def _anchor(key: str) -> ReadingAnchor | None:
+    try:
+        return ReadingAnchor.model_validate_json(key.partition(" ")[2])
+    except ValidationError:
+        return None
+
+
+def _subject(entry: ReviewEntry) -> DecisionSubject:
+    word = entry.key.partition(" ")[0]
+    return DecisionSubject(
+        word if word in DecisionSubject else "target" if entry.subject == "number" else entry.subject
+    )
+
+
+def _before(entry: ReviewEntry) -> dict[str, Any]:
+    try:
+        kept = json.loads(entry.before) if entry.before else {}
+    except ValueError:
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _of_the_person(name: str) -> bool:
+    return name in ("verdict", "reason", "person") or name.startswith("new_")
+
+
+def _same(texts: Mapping[str, str], before: Mapping[str, str]) -> bool:
+    """Whether a row says what it said when the paper was made; numbers may have been written anew."""
+    if texts.keys() != before.keys():
+        return False
+    return all(
+        text == before[name] or _number(text) == _number(before[name]) is not None for name, text in texts.items()
+    )
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _says_the_same(one: PlanDecision | None, other: PlanDecision) -> bool:
+    return one is not None and (one.verdict, one.fields, one.reason, one.by) == (
+        other.verdict,
+        other.fields,
+        other.reason,
+        other.by,
+    )
+
+
+def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None and name != "indicator"}
+
+
+def _at(item: ReviewItem) -> Locator:
+    return Locator(start=item.span[0], end=item.span[1])
