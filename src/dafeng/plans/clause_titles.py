@@ -13,8 +13,8 @@ from dafeng.plans.read_records import ClauseKind
 
 __all__ = ["SENTENCE_STOP", "kind_of", "runs_on_by_rank", "title_end"]
 
-SENTENCE_STOP: Final = re.compile(r"[。!?]+[\"')\]]*")
-"""End of a sentence in folded text."""
+SENTENCE_STOP: Final = re.compile(r"[。!?]+[)\]]*")
+"""End of a sentence in folded text; a quotation mark behind it opens the next one."""
 _LONGEST: Final = 60
 _DATED: Final = re.compile(r"20\d\d年")
 _QUANTITY: Final = re.compile(r"\d(?:%|个|项|万|亿|吨|公里|米|平方|公顷|千瓦|度|处|座|户|层)")

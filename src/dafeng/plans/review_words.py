@@ -197,7 +197,8 @@ def review_items(reading: ReadPlan, document: DocumentText) -> tuple[ReviewItem,
         The document that was read.
     """
     tasks = (clause for clause in reading.outline.clauses if clause.task and clause.title_at is not None)
-    return tuple(ReviewItem.of(item, document, reading.outline) for item in (*reading.targets, *reading.duties, *tasks))
+    everything: tuple[ReadTarget | ReadDuty | Clause, ...] = (*reading.targets, *reading.duties, *tasks)
+    return tuple(ReviewItem.of(item, document, reading.outline) for item in everything)
 
 
 def own_fields(item: ReviewItem) -> dict[str, Any]:

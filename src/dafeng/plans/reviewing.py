@@ -66,6 +66,10 @@ class _Told:
     subject: DecisionSubject
     added: Mapping[str, Any] | None = None
 
+    @property
+    def corrected(self) -> list[str]:
+        return [name for name in self.texts if name.startswith("new_")]
+
 
 def read_review(
     source: Path | bytes,
@@ -249,14 +253,10 @@ class _Review:
         anchor = item.anchor if item is not None else _anchor(entry.key)
         subject = item.subject if item is not None else _subject(entry)
         if anchor is None:
-            self._say(
-                _Told(entry, entry.texts, None, None, subject),
-                "verdict",
-                "lost-row",
-                "该行的隐藏标识已损坏，不知道说的是哪一处原文，未采用",
-                expected="复核表原有的行",
-                next_step="重新生成复核表，把决定抄过去",
+            error = FieldError(
+                "lost-row", "该行的隐藏标识已损坏，不知道说的是哪一处原文", "复核表原有的行；请重新生成复核表"
             )
+            self._refuse(_Told(entry, entry.texts, None, None, subject), "verdict", error)
             return None
         written = self._answer(entry, subject) if "answer" in entry.texts else dict(entry.texts)
         if written is None:
@@ -288,158 +288,118 @@ class _Review:
     # One entry ------------------------------------------------------------------------------------------------------
 
     def _decided(self, told: _Told) -> PlanDecision | None:
-        texts = told.texts
-        word = texts.get("verdict", "")
-        corrected = [name for name in texts if name.startswith("new_")]
-        if not word:
-            if corrected or (told.anchor is None and texts):
-                wanted = "补录" if told.anchor is None else "修改"
-                self._say(
-                    told,
-                    "verdict",
-                    "no-verdict",
-                    f"填了内容但没有选决定，未采用；如要采用请选“{wanted}”",
-                    expected=wanted,
-                )
-            elif _before(told.entry).get("texts", {}).get("verdict"):
-                self._say(told, "verdict", "verdict-cleared", "决定被清空；此前的决定仍然有效", severity=Severity.INFO)
-            else:
-                self.untouched += 1
-            return None
+        """Return the decision of an entry; None where nobody decided, or where a fault is told."""
         try:
-            verdict = verdict_of(word)
+            verdict = self._verdict(told)
+            return None if verdict is None else self._sound(told, verdict)
         except FieldError as error:
-            self._refuse(told, "verdict", error)
+            self._refuse(told, error.field or "verdict", error)
             return None
-        person = texts.get("person", "").strip() or self.by
-        if not person:
-            self._say(
-                told,
-                "person",
-                "no-person",
-                "没有复核人，未采用",
-                expected="复核人姓名",
-                next_step="填写复核人，或用 --by 指明",
-            )
-            return None
-        if told.anchor is None or told.added is not None:
-            return self._addition(told, verdict, person)
-        match verdict:
-            case ReadingVerdict.ADD:
-                self._say(told, "verdict", "add-in-row", "已读出的行不能补录", expected="采纳、修改或驳回")
-            case ReadingVerdict.ACCEPT if corrected:
-                self._say(
-                    told,
-                    corrected[0],
-                    "accept-with-fields",
-                    "选了采纳，却填了改后字段，未采用",
-                    expected="选修改，或清空改后字段",
-                )
-            case ReadingVerdict.REJECT | ReadingVerdict.CORRECT if not texts.get("reason"):
-                self._say(told, "reason", "no-reason", f"{word}没有理由，未采用", expected="一句理由")
-            case ReadingVerdict.CORRECT:
-                return self._correction(told, person)
-            case _:
-                return self._decision(told.subject, told.anchor, verdict, {}, person, texts.get("reason", ""))
+
+    def _verdict(self, told: _Told) -> ReadingVerdict | None:
+        word = told.texts.get("verdict", "")
+        if word:
+            return verdict_of(word)
+        if told.corrected or (told.anchor is None and told.texts):
+            wanted = "补录" if told.anchor is None else "修改"
+            raise FieldError("no-verdict", "填了内容但没有选决定", wanted)
+        if "verdict" in _before(told.entry).get("texts", {}):
+            self._say(told, "verdict", "verdict-cleared", "决定被清空；此前的决定仍然有效", severity=Severity.INFO)
+        else:
+            self.untouched += 1
         return None
+
+    def _sound(self, told: _Told, verdict: ReadingVerdict) -> PlanDecision | None:
+        """Return a decision that has all that it needs."""
+        reason = told.texts.get("reason", "")
+        person = told.texts.get("person", "") or self.by
+        added = told.anchor is None or told.added is not None
+        if not person:
+            raise FieldError("no-person", "没有复核人", "复核人姓名，或用 --by 指明", field="person")
+        if added != (verdict is ReadingVerdict.ADD) and not (
+            told.added is not None and verdict is ReadingVerdict.REJECT
+        ):
+            raise FieldError("wrong-verdict", "决定与行不符", "补录" if added else "采纳、修改或驳回")
+        if verdict is ReadingVerdict.ACCEPT and told.corrected:
+            expected = "选修改，或清空改后字段"
+            raise FieldError("accept-with-fields", "选了采纳，却填了改后字段", expected, field=told.corrected[0])
+        if verdict in (ReadingVerdict.REJECT, ReadingVerdict.CORRECT) and not reason:
+            raise FieldError("no-reason", "修改和驳回要有理由", "一句理由", field="reason")
+        if verdict is ReadingVerdict.ADD:
+            return self._addition(told, person, reason)
+        if verdict is ReadingVerdict.CORRECT:
+            return self._correction(told, person, reason)
+        assert told.anchor is not None
+        return self._decision(told.subject, told.anchor, verdict, {}, person, reason)
 
     def _fields(self, told: _Told, known: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the fields that a person wrote, None where one of them is wrong."""
         fields: dict[str, Any] = {}
         faulty = False
         unit = told.texts.get("new_unit") or known.get("unit")
-        for name, text in told.texts.items():
-            if not name.startswith("new_"):
-                continue
+        for name in told.corrected:
+            field = name.removeprefix("new_")
             try:
-                fields[name.removeprefix("new_")] = read_field(name.removeprefix("new_"), text, self.catalog, unit=unit)
+                fields[field] = read_field(field, told.texts[name], self.catalog, unit=unit)
             except FieldError as error:
                 faulty = True
                 self._refuse(told, name, error)
         return None if faulty else fields
 
-    def _correction(self, told: _Told, person: str) -> PlanDecision | None:
+    def _correction(self, told: _Told, person: str, reason: str) -> PlanDecision | None:
         assert told.anchor is not None
         own = own_fields(told.item) if told.item is not None else {}
         fields = self._fields(told, own)
         if fields is None:
             return None
-        if all(name in own and own[name] == value for name, value in fields.items()) and told.item is not None:
-            self._say(
-                told,
-                "verdict",
-                "nothing-changed",
-                "选了修改，但没有任何字段与读出的不同，未采用",
-                expected="至少一个改后字段",
-            )
-            return None
-        if told.item is not None and not self._holds(told, own | fields, _at(told.item)):
-            return None
-        if not fields:
-            self._say(
-                told, "verdict", "nothing-changed", "选了修改，但没有填改后字段，未采用", expected="至少一个改后字段"
-            )
-            return None
-        return self._decision(
-            told.subject, told.anchor, ReadingVerdict.CORRECT, fields, person, told.texts.get("reason", "")
-        )
+        if all(name in own and own[name] == value for name, value in fields.items()):
+            raise FieldError("nothing-changed", "选了修改，但没有任何字段与读出的不同", "至少一个改后字段")
+        if told.item is not None:
+            self._check(told, own | fields, Locator(start=told.item.span[0], end=told.item.span[1]))
+        return self._decision(told.subject, told.anchor, ReadingVerdict.CORRECT, fields, person, reason)
 
-    def _holds(self, told: _Told, fields: Mapping[str, Any], at: Locator) -> bool:
-        """Whether a target or duty can be made of fields; says so where not."""
+    def _check(self, told: _Told, fields: Mapping[str, Any], at: Locator) -> None:
+        """Raise FieldError where no target or duty can be made of fields."""
         clause = self.reading.outline.clause_at(at.start).number
+        filled = {name: value for name, value in fields.items() if value is not None and name != "indicator"}
+        whole = {"id": "x", "clause": clause, "at": at} | filled
         try:
             if told.subject is DecisionSubject.TARGET:
-                Target.model_validate({"id": "x", "clause": clause, "at": at, "indicator": "x"} | _filled(fields))
+                Target.model_validate({"indicator": "x"} | whole)
             elif told.subject is DecisionSubject.OBLIGATION:
-                Obligation.model_validate({"id": "x", "clause": clause, "at": at} | _filled(fields))
+                Obligation.model_validate(whole)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             message = first["msg"].removeprefix("Value error, ")
             name = str(first["loc"][0]) if first["loc"] else ""
-            head = FIELD_HEADS[told.subject].get(name, "")
+            head = FIELD_HEADS[told.subject].get(name, name)
             said = _FAULTS.get(message) or (f"还缺{head}" if first["type"] == "missing" else f"{head}：{message}")
-            self._say(told, f"new_{name}", "faulty-fields", f"{said}，该行未采用", expected="补齐或改正改后字段")
-            return False
-        return True
+            raise FieldError(
+                "faulty-fields", said, "补齐或改正改后字段", field=f"new_{name}" if name else ""
+            ) from error
 
-    def _addition(self, told: _Told, verdict: ReadingVerdict, person: str) -> PlanDecision | None:
+    def _addition(self, told: _Told, person: str, reason: str) -> PlanDecision | None:
         """Return the decision of a row that a person added, now or earlier."""
-        reason = told.texts.get("reason", "")
-        if told.added is not None and verdict is ReadingVerdict.REJECT:
-            if not reason:
-                self._say(told, "reason", "no-reason", "驳回没有理由，未采用", expected="一句理由")
-                return None
-            assert told.anchor is not None
-            return self._decision(told.subject, told.anchor, verdict, {}, person, reason)
-        if verdict is not ReadingVerdict.ADD:
-            self._say(told, "verdict", "not-an-addition", "补录行的决定只能是“补录”，未采用", expected="补录")
-            return None
         if told.subject is DecisionSubject.TASK:
-            self._say(told, "verdict", "no-added-tasks", "任务不能补录，未采用", expected="在任务所在行修改")
-            return None
-        fields = self._fields(told, {})
-        if fields is None:
+            raise FieldError("no-added-tasks", "任务不能补录", "在任务所在行修改")
+        written = self._fields(told, {})
+        if written is None:
             return None
         outline = self.reading.outline
-        try:
-            fields = complete_addition(fields, told.subject)
-            if told.added is not None:
-                at = Locator.model_validate(told.added["at"])
-            else:
-                at = find_stretch(
-                    told.texts,
-                    fields,
-                    told.subject,
-                    document=self.document,
-                    outline=outline,
-                    items=self.items,
-                    number=told.entry.key.removeprefix("@"),
-                )
-        except FieldError as error:
-            self._refuse(told, error.field or "verdict", error)
-            return None
-        if not self._holds(told, fields, at):
-            return None
+        fields = complete_addition(written, told.subject)
+        if told.added is not None:
+            at = Locator.model_validate(told.added["at"])
+        else:
+            at = find_stretch(
+                told.texts,
+                fields,
+                told.subject,
+                document=self.document,
+                outline=outline,
+                items=self.items,
+                number=told.entry.key.removeprefix("@"),
+            )
+        self._check(told, fields, at)
         anchor = told.anchor or anchor_of_addition(told.subject, at, fields, self.document, outline)
         stored = {"at": [at.start, at.end]} | fields
         return self._decision(told.subject, anchor, ReadingVerdict.ADD, stored, person, reason)
@@ -570,9 +530,8 @@ def _anchor(key: str) -> ReadingAnchor | None:
 
 def _subject(entry: ReviewEntry) -> DecisionSubject:
     word = entry.key.partition(" ")[0]
-    return DecisionSubject(
-        word if word in DecisionSubject else "target" if entry.subject == "number" else entry.subject
-    )
+    known = word in [subject.value for subject in DecisionSubject]
+    return DecisionSubject(word if known else "target" if entry.subject == "number" else entry.subject)
 
 
 def _before(entry: ReviewEntry) -> dict[str, Any]:
@@ -610,11 +569,3 @@ def _says_the_same(one: PlanDecision | None, other: PlanDecision) -> bool:
         other.reason,
         other.by,
     )
-
-
-def _filled(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None and name != "indicator"}
-
-
-def _at(item: ReviewItem) -> Locator:
-    return Locator(start=item.span[0], end=item.span[1])

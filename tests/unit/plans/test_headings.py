@@ -112,3 +112,12 @@ def test_sentences_respect_quotes_and_leave_heads_and_lists_out() -> None:
         "坚持“多建。快建。”原则。",
         "到2025年（见附表。）建成9处。",
     ]
+
+
+def test_a_quotation_mark_after_a_fused_title_opens_the_next_sentence() -> None:
+    words = document("一、重点任务\n（一）发展绿色建筑。“十四五”末，绿色建筑占比达到90%。“十五五”末达到95%。")
+    outline = read_outline(words)
+    assert [words.quote(each.at.start, each.at.end) for each in outline.sentences] == [
+        "“十四五”末，绿色建筑占比达到90%。",
+        "“十五五”末达到95%。",
+    ]
