@@ -33,7 +33,7 @@ _W15: Final = "{http://schemas.microsoft.com/office/word/2012/wordml}"
 _MARK: Final = re.compile(r"【\s*(目标|义务|任务|数字)\s*([0-9a-f]{8}|@\d+-\d+)\s*】")
 _DIGEST: Final = re.compile(r"文件摘要\s*[:：]\s*([0-9a-f]{64})")
 _PLAN: Final = re.compile(r"方案编号\s*[:：]\s*([a-z0-9-]+)")
-_ANSWER: Final = re.compile(r"决定\s*[:：]")
+_ANSWER: Final = re.compile(r"^\s*决定\s*[:：]", re.MULTILINE)
 _VERDICT: Final = re.compile(r"\s*(?:决定\s*[:：])?\s*(?:采纳|驳回|修改|补录)")
 
 
@@ -225,7 +225,8 @@ def _read_comments(archive: OfficeArchive, file: str) -> ReviewPaper:
         assert found is not None
         answers = [(comment.text[after.end() :].strip(), "") for after in [_ANSWER.search(comment.text)] if after]
         answers += [(_ANSWER.sub("", reply.text, count=1).strip(), reply.author) for reply in comment.replies]
-        answer, person = next(((text, who) for text, who in reversed(answers) if text), ("", ""))
+        said = [pair for pair in answers if pair[0]]
+        answer, person = ([pair for pair in said if _VERDICT.match(pair[0])] or said or [("", "")])[-1]
         texts = {name: text for name, text in (("answer", answer), ("person", person)) if text}
         entries.append(ReviewEntry(_SUBJECTS[found[1]], found[2], texts, {}, f"批注{number}", number))
     return ReviewPaper(file, "docx", plan[1] if plan else "", digest[1], (), tuple(entries))

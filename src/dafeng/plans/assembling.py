@@ -15,7 +15,7 @@ from dafeng.base.errors import UnitError, UsageError
 from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.obligation import Obligation
 from dafeng.base.place import Extent
-from dafeng.base.quantity import same_dimension
+from dafeng.base.quantity import fold_width, same_dimension
 from dafeng.base.record import Record
 from dafeng.base.target import Base, Locator, Measure, Reading, Target
 from dafeng.catalog.catalog import Catalog
@@ -26,6 +26,7 @@ from dafeng.plans.bodies import resolve_bodies
 from dafeng.plans.decisions import AppliedDecision, Decided, lay_decisions
 from dafeng.plans.matching import draft_indicator
 from dafeng.plans.read_records import Clause, ReadDuty, ReadPlan, ReadTarget
+from dafeng.plans.reading import is_plan
 
 __all__ = ["SOURCE", "AssembledPlan", "ReviewState", "assemble_plan", "plan_id_of"]
 
@@ -127,11 +128,14 @@ def assemble_plan(
     """
     place = place or reading.outline.head.place
     if place is None:
+        region = reading.outline.head.region
         raise UsageError(
-            f"the region {reading.outline.head.region!r} of {document.file} is no place of the catalog",
+            f"{document.file} 中的地区“{region}”不在目录中 / the region {region} is no place of the catalog"
+            if region
+            else f"{document.file} 没有写明是哪个地方的方案 / it does not say for which place it plans",
             doing="make a plan file",
-            expected="a document that names its province, city or county in title or head",
-            next_step="name the place: --place qingdao",
+            expected="标题或开头写明省、市、县的文件 / a document that names its province, city or county in title or head",
+            next_step="--place 青岛，或把地方加入工作区目录 / name the place, or add it to the workspace's catalog",
         )
     plan_id = plan_id or plan_id_of(reading, document, place=place)
     decided = lay_decisions(reading, document, [each for each in decisions if each.plan == plan_id])
@@ -150,10 +154,12 @@ class _Assembly:
         self.place = place
         self.checked_on = checked_on
         self.drafts: dict[str, Indicator] = {}
+        self.labels: list[tuple[Indicator, str]] = []
         self.findings: list[Finding] = [*decided.findings]
 
     def assembled(self) -> AssembledPlan:
         tasks = tuple(self._task(clause) for clause in self.reading.outline.clauses if clause.task and clause.title_at)
+        tasks = tasks if is_plan(self.reading) else ()  # chapters of a novel are no tasks
         self.tasks = {task.number: task for task in tasks}
         self.used: Counter[str] = Counter()
         targets = tuple(target for read in self.reading.targets if (target := self._target(read)) is not None)
@@ -174,7 +180,7 @@ class _Assembly:
                 number=head["number"],
                 issued_on=head["issued_on"],
                 issuers=tuple(head["issuers"]),
-                file=None,
+                named=self.document.file,
             ),
             period=f"{min(ends)}..{max(ends)}" if ends else None,
             peak=self._peak(targets),
@@ -220,7 +226,7 @@ class _Assembly:
         known = self.catalog.indicators.get(str(indicator)) if indicator else None
         draft = None
         if known is None or not self._fits(read, own, known):
-            draft = draft_indicator(read, self.plan_id, source=SOURCE, checked_on=self.checked_on)
+            draft = self._draft(read)
             self._open(read, str(indicator) if indicator else None)
             known = draft
         fields: dict[str, Any] = {
@@ -257,7 +263,20 @@ class _Assembly:
             return None
         if draft is not None:
             self.drafts[draft.id] = draft
+            self.labels.append((draft, read.label))
         return target
+
+    def _draft(self, read: ReadTarget) -> Indicator:
+        """Return the draft for an open promise: that of the same words where one stands, else one under a free name."""
+        draft = draft_indicator(read, self.plan_id, source=SOURCE, checked_on=self.checked_on)
+        meaning = ("unit", "measure", "direction", "extent")
+        for other, label in self.labels:
+            if label == read.label and all(getattr(other, name) == getattr(draft, name) for name in meaning):
+                return other
+        taken = {fold_width(other.zh).casefold() for other in self.drafts.values()}
+        if self.catalog.indicator_named(draft.zh) or fold_width(draft.zh).casefold() in taken:
+            draft = draft.model_copy(update={"zh": f"{draft.zh}（{self.plan_id}，第{read.at.start}字）"})
+        return draft
 
     def _fits(self, read: ReadTarget, own: dict[str, Any], indicator: Indicator) -> bool:
         """Whether an indicator can carry the target's unit; a percentage of something may be a change of anything."""
@@ -301,12 +320,26 @@ class _Assembly:
         return Peak(boundary=peak.boundary, by=peak.by, at=peak.at, clause=peak.clause)
 
     def _obligation(self, read: ReadDuty) -> Obligation | None:
-        if read.obligation is None:
-            return None
         own = self.decided.fields.get(read.id, {})
-        note = "；".join(part for part in (read.obligation.note, self._reviewed_note(read.id)) if part)
         known = {name: value for name, value in own.items() if name in {*Obligation.model_fields, "from"}}
-        fields = read.obligation.model_dump(by_alias=True) | {"note": note} | known | {"id": self._unique(read.id)}
+        if read.obligation is not None:
+            fields = read.obligation.model_dump(by_alias=True)
+        elif {
+            "title",
+            "when",
+            "require",
+        } <= known.keys():  # a person has put in words of the project fields what the reader could not
+            fields = {
+                "clause": read.clause,
+                "at": read.at,
+                "strength": read.strength,
+                "soft": read.soft,
+                "from": read.since,
+            }
+        else:
+            return None
+        note = "；".join(part for part in (fields.get("note"), self._reviewed_note(read.id)) if part)
+        fields |= {"note": note} | known | {"id": self._unique(read.id)}
         try:
             return Obligation.model_validate(fields)
         except ValidationError as error:

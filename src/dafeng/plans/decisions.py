@@ -113,10 +113,16 @@ def lay_decisions(reading: ReadPlan, document: DocumentText, decisions: Sequence
         found.append((decision, item, how))
         newest[decision.subject, laying.name(decision, item)] = decision
     applied = []
+    additions = {laying.name(each, item) for each, item, _ in found if each.verdict is ReadingVerdict.ADD}
     for decision, item, how in found:
         name = laying.name(decision, item)
         if newest[decision.subject, name] is not decision:
             applied.append(AppliedDecision(decision=decision, how="superseded", item=name))
+            continue
+        if (
+            decision.verdict is ReadingVerdict.REJECT and item is None and name in additions
+        ):  # it takes back an addition
+            applied.append(AppliedDecision(decision=decision, how="exact", item=name))
             continue
         applied.append(laying.apply(decision, item, how))
     return laying.decided(tuple(applied))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +21,19 @@ from dafeng.intake.review_reading import ReviewEntry, ReviewPaper, read_review_p
 from dafeng.plans.read_records import ReadDuty, ReadPlan, ReadTarget
 from dafeng.plans.review_additions import anchor_of_addition, complete_addition, find_stretch
 from dafeng.plans.review_answers import read_answer, verdict_of
+from dafeng.plans.review_entries import (
+    Told,
+    anchor_of_key,
+    decision_key,
+    of_the_person,
+    said_before,
+    same_texts,
+    says_the_same,
+    subject_of,
+)
 from dafeng.plans.review_words import (
     FIELD_HEADS,
     FieldError,
-    ReviewItem,
     own_fields,
     read_field,
     review_items,
@@ -53,22 +60,6 @@ class ReviewRead(Record):
     """Rows or comments that nobody wrote in."""
     repeated: int = 0
     """Decisions that say what the newest stored one says already."""
-
-
-@dataclass(frozen=True)
-class _Told:
-    """What a person wrote about one thing."""
-
-    entry: ReviewEntry
-    texts: Mapping[str, str]
-    item: ReviewItem | None
-    anchor: ReadingAnchor | None
-    subject: DecisionSubject
-    added: Mapping[str, Any] | None = None
-
-    @property
-    def corrected(self) -> list[str]:
-        return [name for name in self.texts if name.startswith("new_")]
 
 
 def read_review(
@@ -194,10 +185,10 @@ class _Review:
         self.by_key = {item.key: item for item in reversed(self.items)}
         self.by_mark = {item.mark: item for item in reversed(self.items)}
         own = sorted((each for each in earlier if each.plan == plan_id), key=lambda each: (each.on, each.id))
-        self.newest = {_key(each.subject, each.anchor): each for each in own}
+        self.newest = {decision_key(each.subject, each.anchor): each for each in own}
         self.ids = {each.id for each in own}
         self.decisions: list[PlanDecision] = []
-        self.seen: dict[str, tuple[_Told, PlanDecision | None]] = {}
+        self.seen: dict[str, tuple[Told, PlanDecision | None]] = {}
         self.twice: set[str] = set()
         self.findings: list[Finding] = []
         self.untouched = 0
@@ -212,27 +203,27 @@ class _Review:
             told = self._told(entry)
             if told is None:
                 continue
-            if _same(told.texts, _before(entry).get("texts", {})):
+            if same_texts(told.texts, said_before(entry).get("texts", {})):
                 self.untouched += 1
                 continue
             decision = self._decided(told)
             if told.anchor is not None:
-                self.looked_at.add(_key(told.subject, told.anchor))
+                self.looked_at.add(decision_key(told.subject, told.anchor))
             if decision is not None:
                 self._take(told, decision)
         for key, (_, decision) in self.seen.items():
             if decision is None or key in self.twice:
                 continue
-            if _says_the_same(self.newest.get(key), decision):
+            if says_the_same(self.newest.get(key), decision):
                 self.repeated += 1
                 continue
             self._keep(decision)
         self._deleted(paper)
 
-    def _take(self, told: _Told, decision: PlanDecision) -> None:
-        key = _key(decision.subject, decision.anchor)
+    def _take(self, told: Told, decision: PlanDecision) -> None:
+        key = decision_key(decision.subject, decision.anchor)
         before = self.seen.get(key)
-        if before is not None and before[1] is not None and not _says_the_same(before[1], decision):
+        if before is not None and before[1] is not None and not says_the_same(before[1], decision):
             self.twice.add(key)
             self._say(
                 told,
@@ -244,26 +235,26 @@ class _Review:
             )
         self.seen.setdefault(key, (told, decision))
 
-    def _told(self, entry: ReviewEntry) -> _Told | None:
+    def _told(self, entry: ReviewEntry) -> Told | None:
         if entry.key.startswith("@") or not entry.key:
             subject = DecisionSubject.TARGET if entry.subject == "number" else DecisionSubject(entry.subject)
             texts = self._answer(entry, subject) if "answer" in entry.texts or entry.key else dict(entry.texts)
-            return None if texts is None else _Told(entry, texts, None, None, subject)
+            return None if texts is None else Told(entry, texts, None, None, subject)
         item = self.by_mark.get(entry.key) or self.by_key.get(entry.key)
-        anchor = item.anchor if item is not None else _anchor(entry.key)
-        subject = item.subject if item is not None else _subject(entry)
+        anchor = item.anchor if item is not None else anchor_of_key(entry.key)
+        subject = item.subject if item is not None else subject_of(entry)
         if anchor is None:
             error = FieldError(
                 "lost-row", "该行的隐藏标识已损坏，不知道说的是哪一处原文", "复核表原有的行；请重新生成复核表"
             )
-            self._refuse(_Told(entry, entry.texts, None, None, subject), "verdict", error)
+            self._refuse(Told(entry, entry.texts, None, None, subject), "verdict", error)
             return None
         written = self._answer(entry, subject) if "answer" in entry.texts else dict(entry.texts)
         if written is None:
-            self.looked_at.add(_key(subject, anchor))
+            self.looked_at.add(decision_key(subject, anchor))
             return None
-        texts = {name: text for name, text in written.items() if _of_the_person(name)}
-        return _Told(entry, texts, item, anchor, subject, _before(entry).get("fields"))
+        texts = {name: text for name, text in written.items() if of_the_person(name)}
+        return Told(entry, texts, item, anchor, subject, said_before(entry).get("fields"))
 
     def _answer(self, entry: ReviewEntry, subject: DecisionSubject) -> dict[str, str] | None:
         """Return the fields of an answer written in a comment, None where it was refused."""
@@ -272,14 +263,14 @@ class _Review:
         try:
             return person | read_answer(answer, subject) if answer else {}
         except FieldError as error:
-            self._refuse(_Told(entry, {"verdict": answer}, None, None, subject), "verdict", error)
+            self._refuse(Told(entry, {"verdict": answer}, None, None, subject), "verdict", error)
             return None
 
     def _deleted(self, paper: ReviewPaper) -> None:
         present = {entry.key for entry in paper.entries}
         gone = [key for key in dict.fromkeys(paper.listed) if key not in present]
         for key in gone[:_LISTED]:
-            anchor = _anchor(key)
+            anchor = anchor_of_key(key)
             what = f"{anchor.clause} {anchor.label}".strip() if anchor else key[:40]
             self._note("row-deleted", f"复核表中“{what}”一行已删除，视为未作决定", value=what)
         if len(gone) > _LISTED:
@@ -287,7 +278,7 @@ class _Review:
 
     # One entry ------------------------------------------------------------------------------------------------------
 
-    def _decided(self, told: _Told) -> PlanDecision | None:
+    def _decided(self, told: Told) -> PlanDecision | None:
         """Return the decision of an entry; None where nobody decided, or where a fault is told."""
         try:
             verdict = self._verdict(told)
@@ -296,20 +287,20 @@ class _Review:
             self._refuse(told, error.field or "verdict", error)
             return None
 
-    def _verdict(self, told: _Told) -> ReadingVerdict | None:
+    def _verdict(self, told: Told) -> ReadingVerdict | None:
         word = told.texts.get("verdict", "")
         if word:
             return verdict_of(word)
         if told.corrected or (told.anchor is None and told.texts):
             wanted = "补录" if told.anchor is None else "修改"
             raise FieldError("no-verdict", "填了内容但没有选决定", wanted)
-        if "verdict" in _before(told.entry).get("texts", {}):
+        if "verdict" in said_before(told.entry).get("texts", {}):
             self._say(told, "verdict", "verdict-cleared", "决定被清空；此前的决定仍然有效", severity=Severity.INFO)
         else:
             self.untouched += 1
         return None
 
-    def _sound(self, told: _Told, verdict: ReadingVerdict) -> PlanDecision | None:
+    def _sound(self, told: Told, verdict: ReadingVerdict) -> PlanDecision | None:
         """Return a decision that has all that it needs."""
         reason = told.texts.get("reason", "")
         person = told.texts.get("person", "") or self.by
@@ -332,7 +323,7 @@ class _Review:
         assert told.anchor is not None
         return self._decision(told.subject, told.anchor, verdict, {}, person, reason)
 
-    def _fields(self, told: _Told, known: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _fields(self, told: Told, known: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the fields that a person wrote, None where one of them is wrong."""
         fields: dict[str, Any] = {}
         faulty = False
@@ -346,7 +337,7 @@ class _Review:
                 self._refuse(told, name, error)
         return None if faulty else fields
 
-    def _correction(self, told: _Told, person: str, reason: str) -> PlanDecision | None:
+    def _correction(self, told: Told, person: str, reason: str) -> PlanDecision | None:
         assert told.anchor is not None
         own = own_fields(told.item) if told.item is not None else {}
         fields = self._fields(told, own)
@@ -358,7 +349,7 @@ class _Review:
             self._check(told, own | fields, Locator(start=told.item.span[0], end=told.item.span[1]))
         return self._decision(told.subject, told.anchor, ReadingVerdict.CORRECT, fields, person, reason)
 
-    def _check(self, told: _Told, fields: Mapping[str, Any], at: Locator) -> None:
+    def _check(self, told: Told, fields: Mapping[str, Any], at: Locator) -> None:
         """Raise FieldError where no target or duty can be made of fields."""
         clause = self.reading.outline.clause_at(at.start).number
         filled = {name: value for name, value in fields.items() if value is not None and name != "indicator"}
@@ -378,7 +369,7 @@ class _Review:
                 "faulty-fields", said, "补齐或改正改后字段", field=f"new_{name}" if name else ""
             ) from error
 
-    def _addition(self, told: _Told, person: str, reason: str) -> PlanDecision | None:
+    def _addition(self, told: Told, person: str, reason: str) -> PlanDecision | None:
         """Return the decision of a row that a person added, now or earlier."""
         if told.subject is DecisionSubject.TASK:
             raise FieldError("no-added-tasks", "任务不能补录", "在任务所在行修改")
@@ -415,9 +406,9 @@ class _Review:
                 expected="a confidence from 0 to 1 and the name of who accepts",
                 next_step="say --above 0.9 --by NAME",
             )
-        done = self.looked_at | set(self.newest) | {_key(each.subject, each.anchor) for each in self.decisions}
+        done = self.looked_at | set(self.newest) | {decision_key(each.subject, each.anchor) for each in self.decisions}
         for item in self.items:
-            key = _key(item.subject, item.anchor)
+            key = decision_key(item.subject, item.anchor)
             if not isinstance(item.item, ReadTarget | ReadDuty) or item.item.confidence < above or key in done:
                 continue
             done.add(key)
@@ -470,13 +461,13 @@ class _Review:
             repeated=self.repeated,
         )
 
-    def _refuse(self, told: _Told, cell: str, error: FieldError) -> None:
+    def _refuse(self, told: Told, cell: str, error: FieldError) -> None:
         value = told.texts.get(cell, "")[:60]
         self._say(told, cell, error.name, f"{error.sentence}，未采用", expected=error.expected, value=value)
 
     def _say(
         self,
-        told: _Told,
+        told: Told,
         cell: str,
         problem: str,
         sentence: str,
@@ -515,57 +506,3 @@ class _Review:
                 where=Location(file=self.file),
             )
         )
-
-
-def _key(subject: DecisionSubject, anchor: ReadingAnchor) -> str:
-    return f"{subject.value} {anchor.model_dump_json(exclude_defaults=True)}"
-
-
-def _anchor(key: str) -> ReadingAnchor | None:
-    try:
-        return ReadingAnchor.model_validate_json(key.partition(" ")[2])
-    except ValidationError:
-        return None
-
-
-def _subject(entry: ReviewEntry) -> DecisionSubject:
-    word = entry.key.partition(" ")[0]
-    known = word in [subject.value for subject in DecisionSubject]
-    return DecisionSubject(word if known else "target" if entry.subject == "number" else entry.subject)
-
-
-def _before(entry: ReviewEntry) -> dict[str, Any]:
-    try:
-        kept = json.loads(entry.before) if entry.before else {}
-    except ValueError:
-        return {}
-    return kept if isinstance(kept, dict) else {}
-
-
-def _of_the_person(name: str) -> bool:
-    return name in ("verdict", "reason", "person") or name.startswith("new_")
-
-
-def _same(texts: Mapping[str, str], before: Mapping[str, str]) -> bool:
-    """Whether a row says what it said when the paper was made; numbers may have been written anew."""
-    if texts.keys() != before.keys():
-        return False
-    return all(
-        text == before[name] or _number(text) == _number(before[name]) is not None for name, text in texts.items()
-    )
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _says_the_same(one: PlanDecision | None, other: PlanDecision) -> bool:
-    return one is not None and (one.verdict, one.fields, one.reason, one.by) == (
-        other.verdict,
-        other.fields,
-        other.reason,
-        other.by,
-    )

@@ -191,6 +191,28 @@ def test_an_addition_is_found_again_wherever_its_words_stand(catalog: Catalog) -
     assert "plans.decision.lost" in [each.name for each in gone.findings]
 
 
+def test_a_person_may_take_back_an_addition(catalog: Catalog) -> None:
+    words = "云台指数达到90分以上"
+    anchor = ReadingAnchor(quote=digest(words), clause="一（二）", label="云台复核指数", unit="个")
+    start = document(TEXT).plain.index(words)
+    common = {
+        "plan": "qingdao-x",
+        "document": "0" * 64,
+        "subject": DecisionSubject.TARGET,
+        "anchor": anchor,
+        "by": "李工",
+    }
+    fields = {"at": [start, start + len(words)], "label": "云台复核指数", "comparator": ">=", "value": 3, "unit": "个"}
+    added = PlanDecision(
+        id="p-1", verdict="add", on=date(2026, 2, 1), fields={**fields, "measure": "level", "kind": "count"}, **common
+    )
+    taken_back = PlanDecision(id="p-2", verdict="reject", on=date(2026, 3, 1), reason="重复", **common)
+    plan = assembled(TEXT, catalog, added, taken_back)
+    assert "云台复核指数" not in [each.label for each in plan.plan.targets]
+    assert [each.how for each in plan.applied] == ["superseded", "exact"]
+    assert "plans.decision.lost" not in [each.name for each in plan.findings]
+
+
 def digest(words: str) -> str:
 
     return hashlib.sha256(document(words).folded.encode()).hexdigest()
