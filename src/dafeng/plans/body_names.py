@@ -75,6 +75,7 @@ _VERB: Final = (
 _TAIL: Final = re.compile(
     rf"(?:{_ETC})?(?:{_BASIS})?(?:(?:均|都)?(?:为|是)(?:主要)?责任(?:单位|主体|部门))?(?:{_ADVERB}{{0,3}}{_VERB}{{1,3}}(?:到位)?(?:(?:此项|本项|相关|有关|各项)?工作)?)?$"
 )
+_NOTE_IN_BRACKET: Final = re.compile(r"[(\[](?:含|包括|包含|不含|下同|以下|简称)[^()\[\]]*[)\]]$")
 _ROLE_IN_BRACKET: Final = re.compile(r"\((?P<role>牵头|负责|主办|配合|参与|协助)(?:单位|部门)?\)$")
 _ROLE_BREAK: Final = re.compile(
     r"(?<=牵头)(?=会同|联合|[省市县区各])|(?<=牵头负责)(?=会同|联合|[省市县区各])|(?<=负责)(?=[省市县各])"
@@ -109,6 +110,7 @@ _DUTY_WORD: Final = re.compile(
     "牵头|负责|配合|参与|参加|协助|协同|落实|实施|推进|推动|主办|协办|承办|责任|职责|职能|分工"
 )
 _SEPARATORS: Final = frozenset("、,;。/|·")
+_ANGLES: Final = str.maketrans("〈〉", "<>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,8 @@ def _trim(text: str, start: int, end: int) -> tuple[int, int, str]:
         start += found.end()
     tail = _tail(text[start:end])
     end -= len(tail)
+    if found := _NOTE_IN_BRACKET.search(text[start:end]):
+        end = start + found.start()
     if found := _ROLE_IN_BRACKET.search(text[start:end]):
         end = start + found.start()
         tail = found["role"] + tail
@@ -326,6 +330,7 @@ def read_bodies(text: str, plain: str | None = None, *, known: Collection[str] =
     ('各市、县政府',)
     """
     plain = text if plain is None else plain
+    text = text.translate(_ANGLES)
     groups, labelled, duty = _groups(text, known)
     bodies: dict[str, Origin] = {}
     leads: list[str] = []

@@ -78,9 +78,12 @@ def suffix_length(after: str) -> int:
     return found.end() if found else 0
 
 
-def _last_word(before: str) -> tuple[re.Match[str], Comparator, bool] | None:
-    """Return the comparator word nearest to the number; weak words (为, 占, 在) only where they touch it."""
-    best: tuple[re.Match[str], Comparator, bool] | None = None
+def _last_word(before: str) -> tuple[tuple[int, int], Comparator, bool] | None:
+    """Return the comparator word nearest to the number; weak words (为, 占, 在) only where they touch it.
+
+    A bound behind a word of movement (提升至不低于) makes one word with it.
+    """
+    best: tuple[tuple[int, int], Comparator, bool] | None = None
     for found in _WORDS.finditer(before):
         index = int((found.lastgroup or "c0")[1:])
         _, comparator, strict = _BEFORE[index]
@@ -103,10 +106,13 @@ def _last_word(before: str) -> tuple[re.Match[str], Comparator, bool] | None:
             tail = before[found.end() :]
             if not _WORDS.fullmatch(tail) and tail not in ("到", "的"):
                 continue
-        if best is not None and best[2] and not strict and found.start() == best[0].end():
+        span = found.span()
+        if best is not None and best[2] and not strict and span[0] == best[0][1]:
             best = (best[0], best[1], True)
             continue
-        best = (found, comparator, strict)
+        if best is not None and strict and not best[2] and span[0] == best[0][1]:
+            span = (best[0][0], span[1])
+        best = (span, comparator, strict)
     return best
 
 
@@ -137,7 +143,7 @@ def compare_words(before: str, after: str) -> Compared:
     if behind:
         _, behind_comparator, behind_strict = _AFTER[int((behind.lastgroup or "c0")[1:])]
     found = _last_word(before)
-    word = found[0].span() if found else None
+    word = found[0] if found else None
     if found and word and before[: word[0]].endswith(("占", "约占")) and found[1] is Comparator.EQUAL:
         word = (word[0] - 1, word[1])
     if behind_comparator is not None and (behind_strict or found is None or not found[2]):

@@ -65,6 +65,7 @@ _PARTS_OF_YEAR: Final = r"(?:(?:1[0-2]|[1-9]|十[一二]?|[一二三四五六七
 
 _PATTERN: Final = re.compile(
     rf"(?P<base>(?:(?<![占积])(?:相)?比|较|相较于?|对比|对照|同)于?(?P<y1>{_YEAR})年(?:末|底)?(?:的?(?:水平|同期))?(?:相比)?(?=[^,;。达]{{0,10}}?{_CHANGED})"
+    rf"|(?:比|较|与)(?P<y0>{_PERIOD})(?:末|期末|时期|期间|初)?(?:的?水平)?(?:相比)?(?=[^,;。达]{{0,10}}?{_CHANGED})"
     rf"|与(?P<y2>{_YEAR})年(?:末|底)?(?:的?(?:水平|同期))?相比|(?:在|以)(?P<y3>{_YEAR})年(?:末|底)?的?(?:水平|基础|基数|基准|现状|标准)?"
     rf"(?:之?上|为基准|为基数|为基期|为基础|为基准年|为基准线))"
     rf"|(?P<start>(?:自|从)(?P<y4>{_YEAR})年(?:\d{{1,2}}月)?(?:\d{{1,2}}日)?(?:起|开始|及?以后|后)|(?P<y5>{_YEAR})年(?:\d{{1,2}}月)?(?:\d{{1,2}}日)?(?:起|开始|及?以后|后(?!续|期))(?!步|重))"
@@ -97,6 +98,8 @@ def _titles(text: str) -> list[tuple[int, int]]:
 def _classified(found: re.Match[str], text: str, issued: int | None) -> TimeMention | None:
     start, end = found.span()
     match found.lastgroup and next(name for name in _ROLES if found[name]):
+        case "base" if found["y0"]:
+            return TimeMention(start, end, TimeRole.BASE, (_PERIODS[found["y0"].strip("\"'")[1]][1],))
         case "base":
             return TimeMention(
                 start, end, TimeRole.BASE, (_year(next(found[name] for name in ("y1", "y2", "y3") if found[name])),)

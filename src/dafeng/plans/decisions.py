@@ -105,7 +105,7 @@ def lay_decisions(reading: ReadPlan, document: DocumentText, decisions: Sequence
         Every decision ends in `applied`.
     """
     ordered = sorted(decisions, key=lambda decision: (decision.on, decision.id))
-    laying = _Laying(reading, document)
+    laying = _Laying(reading, document, [each.anchor for each in ordered if each.verdict is ReadingVerdict.ADD])
     newest: dict[tuple[DecisionSubject, str], PlanDecision] = {}
     found: list[tuple[PlanDecision, Item | None, str]] = []
     for decision in ordered:
@@ -129,8 +129,9 @@ def lay_decisions(reading: ReadPlan, document: DocumentText, decisions: Sequence
 
 
 class _Laying:
-    def __init__(self, reading: ReadPlan, document: DocumentText) -> None:
+    def __init__(self, reading: ReadPlan, document: DocumentText, additions: Sequence[ReadingAnchor]) -> None:
         self.reading = reading
+        self.additions = additions
         self.document = document
         self.items: dict[DecisionSubject, list[Item]] = {
             DecisionSubject.TARGET: list(reading.targets),
@@ -160,7 +161,7 @@ class _Laying:
         wanted = decision.anchor
         items = self.items[decision.subject]
         same = [item for item in items if self.anchors[id(item)].quote == wanted.quote]
-        if decision.verdict is ReadingVerdict.ADD:  # the reader may have learnt to read it meanwhile
+        if wanted in self.additions:  # the reader may have learnt to read it meanwhile
             same = [item for item in same if self._agree(item, wanted, "label", "value", "unit", "by")]
             return (same[0], "exact") if same else (None, "lost")
         if len(same) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Final
@@ -94,7 +95,7 @@ def draft_plan(
             f"{own.name}不在{catalog.place_name(parent.place)}之下 / {place} does not lie below {parent.place}",
             doing=f"draft a plan from {parent.id}",
             expected="a place below that of the parent plan",
-            next_step="dafeng data places，选上级方案所辖的地方 / choose a place below",
+            next_step="dafeng catalog places，选上级方案所辖的地方 / choose a place below",
         )
     return _Drafting(parent, catalog, own, allocations or {}, lacking, keep_past, as_of).drafted()
 
@@ -138,7 +139,7 @@ class _Drafting:
         order = {number: rank for rank, number in enumerate((chapters[0].number, *(task.number for task in tasks)))}
         targets.sort(key=lambda target: order[target.clause])
         obligations = [
-            found for each in self.parent.obligations if (found := self._obligation(each, clauses)) is not None
+            duty for each in self.parent.obligations if (duty := self._obligation(each, clauses)) is not None
         ]
         self._remark(tasks, targets)
         return PlanDraft(
@@ -147,7 +148,7 @@ class _Drafting:
             parent_number=self.parent.document.number,
             place=self.place.id,
             place_name=self.place.name,
-            title=f"{self.place.name}城乡建设领域碳达峰工作方案",
+            title=self._full_name() + self._subject(),
             as_of=self.as_of,
             chapters=tuple(chapters),
             tasks=tuple(tasks),
@@ -157,6 +158,16 @@ class _Drafting:
             left_out=tuple(self.left),
             findings=tuple(self.findings),
         )
+
+    def _full_name(self) -> str:
+        """Return the name of the place, with its city before it where the catalog knows several of that name."""
+        if len(self.catalog.places.candidates(self.place.name)) < 2 or self.place.parent is None:
+            return self.place.name
+        return self.catalog.place_name(self.place.parent) + self.place.name
+
+    def _subject(self) -> str:
+        """Return the title of the parent without its region and without remarks in brackets."""
+        return re.sub(r"（[^）]*）$", "", self.parent.title.zh).removeprefix(self.above.name)
 
     # What the place is without ------------------------------------------------------------------------------------
 

@@ -261,6 +261,11 @@ _OBJECT_BEFORE: Final = re.compile(
 _HABITUAL: Final = ("年", "层", "万人", "人", "岁", "千伏", "蒸吨", "伏", "日", "天", "级", "千伏安", "万人口")
 
 
+_CONDITION: Final = re.compile(
+    r"的(?:,|(?:可|应|应当|须|要|不得|不予|予以|给予|享受|纳入|列入|按照?|由|优先|实行|实施奖|方可|一律|参照|视为|认定为|免予|减免|奖励|补助|补贴))"
+)
+
+
 def described_object(text: str, number: ReadNumber, start: int, end: int) -> bool:
     """Whether a number only says which objects are meant (5000平方米以上公共建筑, 15个缺水城市, 30年以上管网).
 
@@ -287,10 +292,12 @@ def described_object(text: str, number: ReadNumber, start: int, end: int) -> boo
         return True
     if bound and rest.startswith("的") and re.match(r"(?:对|凡|将)", text[start:end]):
         return True
+    if _CONDITION.match(rest):
+        return True
     noun_follows = not re.match(r"(?:的?(?:目标|水平|要求|标准)|并|且|为主|左右)", rest)
     if unit == "%":
         return bool(rest.startswith("的") and bound and _OBJECT_BEFORE.search(before) and len(rest) > 2)
-    if unit in _HABITUAL and noun_follows and (bound or rest.startswith("的")):
+    if unit.split("/")[0] in _HABITUAL and noun_follows and (bound or rest.startswith("的")):
         return not re.search(r"(?:惠及|新增|培训|吸引|服务|覆盖)[^,]*$", before[-8:])
     if _OBJECT_BEFORE.search(before) and noun_follows and (bound or rest.startswith("的")):
         return True

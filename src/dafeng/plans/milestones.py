@@ -10,13 +10,14 @@ from typing import Final
 
 from dafeng.base.document import DocumentText
 from dafeng.base.target import Comparator, Locator, Measure
+from dafeng.plans.clauses import bodies_at
 from dafeng.plans.parts import Part, PartedSentence, part_sentences
-from dafeng.plans.promises import bodies_at
+from dafeng.plans.promise_rules import counts_all
 from dafeng.plans.read_records import ClauseKind, LabelKind, Outline, ReadNumber, ReadTarget
 
 __all__ = ["read_milestones"]
 
-_PEAK: Final = r"(?:碳排放|碳达峰|二氧化碳排放|排放量?|能耗|能源消费|城乡建设领域|建筑领域)[^,;]{0,16}(?:达到峰值|达峰|达到(?:历史)?峰值|进入平台期|实现碳达峰)|(?:如期|力争)?实现碳达峰|碳达峰目标(?:如期)?实现|(?:实现|达到)碳中和"
+_PEAK: Final = r"(?:碳排放|碳达峰|二氧化碳排放|排放量?|能耗|能源消费|城乡建设领域|建筑领域)[^,;]{0,16}(?:达到峰值|达峰|达到(?:历史)?峰值|进入平台期|实现碳达峰)|(?:如期|力争)?实现碳达峰|碳达峰目标(?:如期)?实现|(?:实现|达到)碳中和|碳中和(?:目标)?(?:如期|顺利|全面|基本)?实现"
 _DONE: Final = r"建成|完成|执行|采用|推广(?:采用|使用|应用)?|推行|实施|实行|使用|应用|禁止|淘汰|取消|普及|建立|覆盖|纳入|开展|达到|消除|接入|配备|拆除|关停|改造|安装|治理|整治|达标|转为|替代|替换|更换|落实|供应|封闭|运行|投产|投入|启用|编制|电气化|绿色化|无害化|资源化|收集|处置|停止|实现(?!现代化)"
 _WHOLLY: Final = rf"(?:全面|全部|基本全部|100%|普遍)(?:地)?(?:{_DONE})"
 _COVERED: Final = r"(?:基本)?(?:实现)?[^,;]{0,10}(?:全覆盖|全面覆盖|应改尽改|应收尽收|应治尽治|应建尽建|应接尽接|应装尽装|应分尽分|零填埋|零直排|零增长|零排放|双?清零|动态清零|全收集|全处理|全达标|全密闭|全消除|全淘汰|全电气化|全绿电|(?:百分之百|100%)覆盖|并网运行|一张网|并轨|达标排放|供热计量收费)"
@@ -84,6 +85,14 @@ _RULES: Final[tuple[tuple[str, re.Pattern[str], float], ...]] = (
         ),
         0.85,
     ),
+    (
+        "完成",
+        re.compile(
+            r"(?:建成|竣工|投入)(?:并)?(?:投用|投产|投运|使用|投入使用|运行|运营|生产|试运行|并网|达产|通水|通气|验收)+$"
+            r"|(?:建成|竣工|完工|投用|投产|投运|启用|并网发电)$"
+        ),
+        0.85,
+    ),
     ("淘汰", re.compile(r"(?:淘汰|取消|关停|停止|退出|消除|杜绝|不再(?:新建|使用|新增))[^,;]{3,}"), 0.8),
 )
 
@@ -145,9 +154,8 @@ def _in_sentence(
     report = _report(document.folded, sentence)
     if report is not None:
         yield _target(document, sentence, report, report[0], None, _Seen("报告", True, 0.9))
-        return
     for index, part in enumerate(sentence.parts):
-        if part.by is None:
+        if part.by is None or (report is not None and part.end > report[0]):
             continue
         begin, words = _words(part)
         inside = numbers[bisect_left(starts, part.start) : bisect_left(starts, part.end)]
@@ -196,6 +204,8 @@ def _counts(text: str, number: ReadNumber, part: Part) -> bool:
     tail = text[number.at.end : part.end]
     if number.unit in ("%", "％"):
         return not re.match(r"(?:及|或)?以上的?(?:节能|综合)", tail)
+    if counts_all(text, number, part.start, part.end):
+        return False
     described = re.match(r"(?:\(含\))?(?:(?:及|或)?以[上下内]|年限|级|类)", tail)
     if described is not None and len(tail) - described.end() >= 4:
         return False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
-from dafeng.base.document import DocumentText
+from dafeng.base.document import BlockKind, DocumentText
 from dafeng.base.target import Locator
 from dafeng.plans.numerals import Numeral, scan_numerals
 from dafeng.plans.read_records import ReadNumber
@@ -24,6 +25,7 @@ _COUNTABLE: Final = re.compile(
 _WANTS_ONE: Final = re.compile(
     r"(?:至少|最少|不少于|不低于|不小于|达到|达|超过|至少使用|至少采用|至少安装|新增|增加|提高|提升|增长|扩大|各?(?:建成|建设|打造|创建|培育|新建|完成|改造)(?:不少于|至少)?)$"
 )
+_ALONE: Final = re.compile(r"\s*[≥≤<>＞＜约]?\s*\d[\d.,]*\s*[%％]?(?:以[上下内]|左右)?\s*")
 _FIVE_YEAR: Final = re.compile(r"年规划|年计划|年来")
 
 
@@ -63,7 +65,7 @@ def _is_quantity(text: str, numeral: Numeral) -> bool:
     if len(written) == 1 and before.endswith(("统", "进", "初", "之", "十")):
         return False
     if len(written) == 1 and written in "百千":
-        return False
+        return after.startswith("个") and before[-1:] in ("、", *"造建设成育创")
     return not (
         after.startswith(("大会", "中全会", "大以", "大精", "大报"))
         or before.endswith(("十", "千", "万"))
@@ -140,6 +142,36 @@ def find_numbers(document: DocumentText) -> tuple[ReadNumber, ...]:
     [(2030.0, None, '年'), (30.0, None, '公里'), (60.0, 70.0, '%')]
     """
     text = _grouped(document)
+    edges = [0, *_edges(document), len(text)]
+    found: list[ReadNumber] = []
+    for start, end in pairwise(edges):
+        here = _numbers_of(text[start:end])
+        found += here if start == 0 else (_moved(number, start) for number in here)
+    return tuple(found)
+
+
+def _edges(document: DocumentText) -> Iterator[int]:
+    """Yield the edges of table cells, and of lines that hold a number alone: no number runs over them."""
+    blocks, starts = document.blocks, document.starts
+    for index in range(1, len(blocks)):
+        before, after = blocks[index - 1], blocks[index]
+        cells = BlockKind.CELL in (before.kind, after.kind)
+        if starts[index] and (cells or (_ALONE.fullmatch(before.text) and _ALONE.fullmatch(after.text))):
+            yield starts[index]
+
+
+def _moved(number: ReadNumber, offset: int) -> ReadNumber:
+    at, digits = number.at, number.digits
+    return number.model_copy(
+        update={
+            "at": Locator(start=at.start + offset, end=at.end + offset),
+            "digits": Locator(start=digits.start + offset, end=digits.end + offset),
+        }
+    )
+
+
+def _numbers_of(text: str) -> Iterable[ReadNumber]:
+    """Return the numbers of a stretch of text."""
     placed: list[tuple[Numeral, int]] = []
     for numeral in _own_numerals(text):
         if placed and numeral.start < placed[-1][1]:
@@ -150,7 +182,7 @@ def find_numbers(document: DocumentText) -> tuple[ReadNumber, ...]:
         elif numeral.unit is not None and numeral.unit == "%" and text.startswith("个百分点", end):
             end += 4
         placed.append((numeral, end))
-    return tuple(_records(text, placed))
+    return _records(text, placed)
 
 
 def _unit_end(text: str, place: int) -> int:

@@ -143,6 +143,7 @@ def _plain(text: str) -> Fraction | None:
 
 _PART_OF: Final = re.compile(rf"({'|'.join(_PARTS)})({_ANY}|百)")
 _FRACTION: Final = re.compile(rf"({_HAN}|{_ARABIC})分之({_HAN}|{_ARABIC})")
+_SLASHED: Final = re.compile("([1-4])/([2-9])")
 _TENTHS: Final = re.compile(r"([一二三四五六七八九十两\d](?:\.\d+)?)成([一二三四五六七八九半]?)")
 _HALF: Final = re.compile(r"一半|半数")
 _DOUBLED: Final = re.compile(r"翻([一两二三四]?)番")
@@ -164,6 +165,8 @@ def _marked(text: str) -> tuple[Fraction, str] | None:
         tenths = _plain(found[1])
         extra = 5 if found[2] == "半" else _DIGITS.get(found[2], 0)
         return (tenths * 10 + extra, "%") if tenths is not None else None
+    if found := _SLASHED.fullmatch(text):
+        return Fraction(int(found[1]) * 100, int(found[2])), "%"
     if _HALF.fullmatch(text):
         return Fraction(50), "%"
     if found := _DOUBLED.fullmatch(text):
@@ -208,6 +211,7 @@ def read_numeral(text: str) -> float:
 _SCAN: Final = re.compile(
     rf"(?P<marked>(?:{'|'.join(_PARTS)})(?:{_ANY}|百)|(?:{_HAN}|{_ARABIC})分之(?:{_HAN}|{_ARABIC})"
     r"|(?<![a-zA-Z\d])(?:[一二三四五六七八九十两]|\d(?:\.\d)?)成(?:[一二三四五六七八九半])?(?=以上|以下|以内|左右|的|至|到|[,。、;:)\"]|$)"
+    r"|(?<![\d/.A-Za-z-])(?:1/[2-9]|2/[3579]|3/[4578]|4/[579])(?=以上|以下|以内|左右|的|[,。;)]|$)"
     r"|一半(?!是)|(?<!多)半数|翻[一两二三四]?番)"
     rf"|(?P<mixed>{_MIXED})|(?P<arabic>{_ARABIC})|(?P<han>{_HAN})"
 )

@@ -49,6 +49,7 @@ class _Draft:
     title_at: tuple[int, int] | None = None
     parent: int | None = None
     task: bool = False
+    boxed: bool = False
     found: list[FoundList] = field(default_factory=list)
     lists: list[BodyList] = field(default_factory=list)
 
@@ -85,6 +86,7 @@ def _drafts(
     plain = document.plain
     drafts = [_Draft("", 0, ClauseKind.HEAD, 0, points[0].start if points else len(text))]
     above: list[int] = []
+    box: int | None = None
     in_annex = 0
     tasks_seen = False
     numbered = [(point.heading.mark.rank, point.mark_end) for point in points if point.heading]
@@ -99,6 +101,10 @@ def _drafts(
         else:
             deepest = drafts[above[-1]].level if above else 0
             draft.level = point.heading.level + in_annex if point.heading else deepest + 1
+            if point.heading and box is not None:
+                step = draft.level - drafts[drafts[box].parent or 0].level
+                box = box if step > 0 and not _has_headings(drafts, drafts[box].parent) else None
+                draft.level = drafts[box].level + step if box is not None else draft.level
             above = [index for index in above if drafts[index].level < draft.level]
             draft.parent = above[-1] if above else None
             note = point.start < layout.plan_start
@@ -124,7 +130,15 @@ def _drafts(
             tasks_seen = tasks_seen or draft.kind is ClauseKind.TASK
         drafts.append(draft)
         above.append(len(drafts) - 1)
+        if point.annex or point.heading is None:
+            box = None if point.annex else len(drafts) - 1
+        draft.boxed = box is not None
     return drafts
+
+
+def _has_headings(drafts: Sequence[_Draft], index: int | None) -> bool:
+    """Whether a clause has numbered headings of its own below it."""
+    return any(draft.parent == index and draft.heading is not None for draft in drafts)
 
 
 def _has_text(draft: _Draft, text: str, besides: re.Pattern[str] | None = None) -> bool:
@@ -147,7 +161,7 @@ def _mark_tasks(drafts: Sequence[_Draft], text: str) -> None:
         if not named and 2 * full < len(low):
             items.update(map(id, low))
     for index, draft in enumerate(drafts):
-        candidate = draft.kind is ClauseKind.TASK and draft.title_at is not None and draft.heading is not None
+        candidate = draft.kind is ClauseKind.TASK and bool(draft.title_at and draft.heading) and not draft.boxed
         below = any(child.title_at and id(child) not in items for child in children.get(index, ()))
         draft.task = candidate and not below and id(draft) not in items
     for draft in drafts:
@@ -202,6 +216,22 @@ def _assign_lists(drafts: Sequence[_Draft], text: str) -> None:
             first = draft.mark[0] if draft.mark else 0
             touching = (each for each in lists if each.covers.start < draft.end and each.covers.end > first)
             draft.lists = lists if index == family[0] else list(touching)
+
+
+def _share_closing(drafts: Sequence[_Draft], begins: Collection[int]) -> None:
+    """Give a list in a paragraph of its own, behind the last of several tasks without lists, to all of them."""
+    groups: dict[int, list[_Draft]] = {}
+    for draft in drafts:
+        if draft.task and draft.parent is not None and drafts[draft.parent].level > 1:
+            groups.setdefault(draft.parent, []).append(draft)
+    for group in groups.values():
+        *others, last = group
+        closing = last.lists[0] if len(last.lists) == 1 else None
+        if closing is None or closing.at.start not in begins or any(draft.lists for draft in others):
+            continue
+        for draft in others:
+            first = draft.title_at[0] if draft.title_at else draft.start
+            draft.lists = [closing.model_copy(update={"covers": Locator(start=first, end=max(draft.end, first + 1))})]
 
 
 def _inherit(drafts: Sequence[_Draft], text: str) -> None:
@@ -364,6 +394,7 @@ def read_outline(
             breaks = starts[bisect_left(starts, draft.start) : bisect_left(starts, draft.end)]
             draft.found = find_lists(text, document.plain, draft.start, draft.end, known=known, breaks=breaks)
     _assign_lists(drafts, text)
+    _share_closing(drafts, frozenset(starts))
     _inherit(drafts, text)
     odd_rows = _attach_annex(document, drafts, text, known)
     return Outline(

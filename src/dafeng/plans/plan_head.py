@@ -41,8 +41,9 @@ _NUMBER_STOP: Final = re.compile(r".*(?:通知|文件|文号|字号|公告|政�
 _CN_YEAR: Final = "[〇零○O0一二三四五六七八九]{4}"
 _DATE: Final = re.compile(
     rf"(?P<year>(?:19|20)\d\d|{_CN_YEAR})(?:年|[-./])(?P<month>\d{{1,2}}|[一二三四五六七八九十]{{1,2}})(?:月|[-./])"
-    r"(?P<day>\d{1,2}|[一二三四五六七八九十]{1,3})(?:日|(?!\d))"
+    r"(?P<day>\d{1,2}(?:日|(?!\d))|[一二三四五六七八九十]{1,3}(?=日)日)"
 )
+_MONTH: Final = re.compile(rf"(?:(?:19|20)\d\d|{_CN_YEAR})年(?:\d{{1,2}}|[一二三四五六七八九十]{{1,2}})月")
 _LABELLED: Final = {
     "issuers": re.compile(r"(?:发文机关|发布机构|发文单位|制发机关|发文机构|发布单位|印发单位|制定机关)[:：]"),
     "number": re.compile(r"(?:发文字号|发文文号|文号|公文编号)[:：]"),
@@ -179,7 +180,7 @@ def _date_of(found: re.Match[str]) -> date | None:
         letter if letter.isdecimal() else str(chinese_number("零" if letter in "○O" else letter)) for letter in year
     )
     try:
-        return date(int(digits), chinese_number(found["month"]), chinese_number(found["day"]))
+        return date(int(digits), chinese_number(found["month"]), chinese_number(found["day"].removesuffix("日")))
     except ValueError:
         return None
 
@@ -202,6 +203,7 @@ def _names_before(document: DocumentText, text: str, end: int, floor: int) -> tu
         start = max(floor, document.starts[index])
         stop = max(text.rfind(letter, start, end) for letter in "。:;)!")
         start = max(start, stop + 1)
+        start += text.startswith("(", start) and ")" not in text[start:end]
         words = text[start:end]
         raw = document.blocks[index].text.split()
         pieces = [piece for piece in raw if piece in document.plain[start:end]]
@@ -242,6 +244,9 @@ def _signature(document: DocumentText, text: str, start: int, end: int) -> tuple
         alone = found.start() in document.starts and (found.end() in document.starts or found.end() == len(text))
         if names or alone:
             return names, day
+    for found in _MONTH.finditer(text, start, end):
+        if found.start() in document.starts and found.end() in document.starts:
+            return _names_before(document, text, found.start(), start), None
     return (), None
 
 

@@ -11,7 +11,7 @@ from dafeng.plans.read_records import ReadNumber
 from dafeng.plans.units_written import COUNTED
 from dafeng.plans.wording import Wording, names_ratio
 
-__all__ = ["no_promise"]
+__all__ = ["counts_all", "no_promise"]
 
 _PROMISING: Final = re.compile(
     r"新增|完成|建成(?!区)|改造|打造|培育|创建|新建|累计|力争|扩建|改建|更新|安装|更换|加装|建设|配建|推广|发展|治理|形成|设立|引进|种植|增加|拥有|整治|修复|评选"
@@ -20,6 +20,9 @@ _LEANING: Final = re.compile(r"依托|围绕|支持|推进|开展|制定|利用|
 _MONEY: Final = re.compile(r"奖励|补助|补贴|奖补|资助|罚款|贴息|额度|单个|给予|标准为|最高")
 _DURATION: Final = ("年", "个月", "天", "周", "季度", "小时", "日", "岁", "年度")
 _MINUTES: Final = ("分钟", "min")
+_ALL_OF_THEM: Final = re.compile(
+    r"(?!以[上下内]|左右)[^,;]{2,30}?(?:全面|全部|均|都|基本|率先|如期)(?:完成|实现|达到|建成|达标|消除|淘汰|开展|推行|实施|执行|启动|纳入|接入)"
+)
 _FACT: Final = re.compile(r"占(?!比)(?:(?!比例|比重|比率|达|不|应|控制|保持|稳定|为)[^,]){0,14}$")
 
 
@@ -38,6 +41,24 @@ def _without_unit(text: str, number: ReadNumber, wording: Wording, label: str, *
         return None
     idle = number.value_max is None and not compared.explicit and not dated and not wording.built
     return "description_of_object" if idle else "unclaimed"
+
+
+def counts_all(text: str, number: ReadNumber, start: int, end: int) -> bool:
+    """Whether a number counts those that all do something (3个试点城市全部完成改造), so that the deed is what is promised.
+
+    Parameters
+    ----------
+    text : str
+        Folded text of the document.
+    number : ReadNumber
+    start, end : int
+        Words around it.
+    """
+    return (
+        number.unit in COUNTED
+        and not _PROMISING.search(text[start : number.at.start])
+        and _ALL_OF_THEM.match(text[number.at.end : end]) is not None
+    )
 
 
 def no_promise(
@@ -88,7 +109,12 @@ def no_promise(
         return "existing_count" if bare else "description_of_object"
     if not bare or wording.yearly:
         return None if label else "unclaimed"
-    continues = amount_before is not None and amount_before.unit == unit and not _LEANING.search(own)
+    listed = amount_before is not None and (
+        amount_before.at.start >= piece.segment.start and text[piece.start - 1] == "、"
+    )
+    continues = amount_before is not None and (listed or amount_before.unit == unit) and not _LEANING.search(own)
+    if bare and counts_all(text, number, piece.start, piece.end):
+        return "existing_count"
     if unit in COUNTED and not continues:
         if not dated and not _PROMISING.search(own):
             return "existing_count"

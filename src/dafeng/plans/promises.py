@@ -11,16 +11,17 @@ import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Final
 
 from dafeng.base.document import BlockKind, DocumentText
 from dafeng.base.errors import UnitError
 from dafeng.base.quantity import read_unit
 from dafeng.base.target import BaseState, Comparator, Locator, Measure
+from dafeng.plans.clauses import ClauseFinder, bodies_at
 from dafeng.plans.comparators import suffix_length
 from dafeng.plans.deadlines import TimeMention, TimeRole, find_times
 from dafeng.plans.fates import Surroundings, described_object, named_reason
+from dafeng.plans.indicator_tables import TableValue, read_tables
 from dafeng.plans.pieces import Piece, Segment, pieces_of, segments_of
 from dafeng.plans.promise_rules import no_promise
 from dafeng.plans.read_records import Clause, ClauseKind, LabelKind, NumberFate, Outline, ReadNumber, ReadTarget
@@ -35,11 +36,12 @@ from dafeng.plans.wording import (
     worked_on,
 )
 
-__all__ = ["ClauseFinder", "bodies_at", "document_times", "read_promises"]
+__all__ = ["document_times", "read_promises"]
 
 _ACHIEVED: Final = re.compile(
-    r"(?:已|目前|现已|现有|现状|业已|先后|去年|上年)(?:经|累计|全部|共|全面|顺利|基本|率先|提前)*(?:建成|完成|达到?|有|实现|改造|推广|创建|培育|投入|形成|获|入选|列入|新增|出台|发布|印发|突破|超过)(?!的|并)[^,;]*$"
+    r"(?:现有|现存|共有|已有)(?:[^,;率例比上不达水基的内]{0,12}|[^,;]{0,12}(?:为|约))$|(?:已|目前|现已|现有|现状|业已|先后|去年|上年)(?:经|累计|全部|共|全面|顺利|基本|率先|提前)*(?:建成|完成|达到?|有|实现|改造|推广|创建|培育|投入|形成|获|入选|列入|新增|出台|发布|印发|突破|超过)(?!的|并)[^,;]*$"
 )
+_AHEAD: Final = re.compile(r"力争|争取|确保|计划|将|拟|目标|预计|应|要|须|再")
 _PER_AREA: Final = re.compile(r"每((?:万|百万|亿)?(?:平方米|平方公里|人|公里|公顷|户|吨|立方米))$")
 _BACKGROUND: Final = (ClauseKind.HEAD, ClauseKind.BACKGROUND)
 
@@ -55,6 +57,8 @@ class _Clock:
     start: TimeMention | None = None
     past: bool = False
     from_before: bool = False
+    standing: TimeMention | None = None
+    """Base year in a segment of its own (与2020年相比,): it holds for the sentence."""
 
     def see(self, time: TimeMention, segment: int) -> None:
         """Take note of a year."""
@@ -83,42 +87,14 @@ class _Sentence:
     yearly: bool = False
     amount: ReadNumber | None = None
     measure: Measure | None = None
+    achieved: bool = False
+    """An amount before it in the sentence tells what was reached, and no year or 力争 has come since."""
 
 
 def document_times(document: DocumentText, outline: Outline) -> tuple[TimeMention, ...]:
     """Return the years and plan periods of a document, read against the year of its issue."""
     issued = outline.head.issued_on.year if outline.head.issued_on else None
     return tuple(find_times(document.folded, issued=issued))
-
-
-class ClauseFinder:
-    """Finds the clause of a character by bisection.
-
-    Parameters
-    ----------
-    outline : Outline
-    """
-
-    def __init__(self, outline: Outline) -> None:
-        firsts = [
-            min((part.start for part in (clause.mark, clause.title_at, clause.at) if part), default=0)
-            for clause in outline.clauses
-        ]
-        self._clauses = outline.clauses
-        self._starts = list(accumulate(firsts, max))
-
-    def at(self, offset: int) -> Clause:
-        """Return the clause in whose heading or text a character stands."""
-        return self._clauses[max(0, bisect_right(self._starts, offset) - 1)]
-
-
-def bodies_at(clause: Clause, offset: int) -> tuple[str, ...]:
-    """Return the responsible bodies for a character of a clause: those of the list whose stretch holds it."""
-    covering = [part for part in clause.lists if part.covers.start <= offset < part.covers.end]
-    if not covering:
-        return ()
-    nearest = min(covering, key=lambda part: part.covers.end - part.covers.start).covers
-    return tuple(dict.fromkeys(body for part in covering if part.covers == nearest for body in part.bodies))
 
 
 def _within(spans: Sequence[tuple[int, int]], starts: Sequence[int], offset: int) -> bool:
@@ -175,7 +151,11 @@ class _Reader:
         starts = [number.digits.start for number in self.numbers]
         goal: TimeMention | None = None
         clauses = ClauseFinder(self.outline)
+        tables = self.tables(clauses)
+        table_starts = [start for start, _ in tables]
         for sentence in self.outline.sentences:
+            if _within(tables, table_starts, sentence.at.start):
+                continue
             clause = self.outline.clauses[sentence.clause]
             first, last = bisect_left(starts, sentence.at.start), bisect_left(starts, sentence.at.end)
             if clause.kind is not ClauseKind.GOALS:
@@ -185,6 +165,48 @@ class _Reader:
             if number.digits.start not in self.fates:
                 clause = clauses.at(number.digits.start)
                 self.settle(number, named_reason(self.surroundings(number, clause)) or self.loose(number, clause))
+
+    def tables(self, clauses: ClauseFinder) -> list[tuple[int, int]]:
+        """Read the tables of indicators; return where they stand."""
+        issued = self.outline.head.issued_on.year if self.outline.head.issued_on else None
+        read = read_tables(self.document, self.numbers, issued=issued)
+        for number in self.numbers:
+            if number.digits.start in read.fates:
+                self.settle(number, read.fates[number.digits.start])
+        for value in read.values:
+            self.tabled(value, clauses.at(value.at.start))
+        return sorted(read.spans)
+
+    def tabled(self, value: TableValue, clause: Clause) -> None:
+        """Settle a value of a table of indicators."""
+        number, wording = value.number, value.wording
+        key = (number.value, number.value_max, number.unit, value.by)
+        if clause.kind is ClauseKind.ANNEX and (told := self.promised(key)) is not None:
+            self.settle(number, "repeated_target", told.id)
+            return
+        kind, measure = sort_of(number, wording, wording.label, dated=value.by is not None)
+        target = ReadTarget(
+            id=self.identity(wording.label, number, value.by),
+            clause=clause.number,
+            at=value.at,
+            label=wording.label,
+            comparator=Comparator.EQUAL if number.value_max is not None else wording.compared.comparator,
+            value=number.value,
+            value_max=number.value_max,
+            unit=number.unit,
+            by=value.by,
+            kind=kind,
+            measure=measure,
+            base_year=value.base if kind is LabelKind.CHANGE else None,
+            base_state=BaseState.EXISTING if kind is LabelKind.CHANGE and value.base is None else None,
+            change=wording.change if kind is LabelKind.CHANGE else None,
+            scope=wording.scope,
+            bodies=value.bodies or bodies_at(clause, number.at.start),
+            confidence=0.9,
+            reasons=("取自指标表",),
+        )
+        self.targets.append(target)
+        self.settle(number, "target", target.id)
 
     def loose(self, number: ReadNumber, clause: Clause) -> str:
         """Fate of a number that stands in no sentence."""
@@ -243,6 +265,8 @@ class _Reader:
                 fresh.append((label, piece.number.unit))
         for time in own[seen:]:
             clock.see(time, index)
+            if time.role is TimeRole.BASE and time.start == segment.start and time.end == segment.end:
+                clock.standing = time
         if labels:
             memory.labels = labels
             memory.history.extend(fresh)
@@ -293,7 +317,10 @@ class _Reader:
         wording = read_wording(self.text, number, piece.start, piece.end, times, group=piece.group if paired else ())
         wording = self.compared_with_group(piece, wording, times)
         before = self.text[piece.segment.start : number.at.start]
-        if clock.past or _ACHIEVED.search(before) or (memory.clause.kind in _BACKGROUND and clock.by is None):
+        memory.achieved = bool(_ACHIEVED.search(before)) or (memory.achieved and clock.by is None)
+        if _AHEAD.search(before):
+            memory.achieved = False
+        if clock.past or memory.achieved or (memory.clause.kind in _BACKGROUND and clock.by is None):
             self.settle(number, "past_achievement")
             return None
         label, scope, doubts, factor = self.label(piece, place, wording, clock, memory, index)
@@ -368,7 +395,7 @@ class _Reader:
         if len(piece.group) > 1 and label == wording.label:
             years = clock.by.years if clock.by else ()
             subjects = shared_subjects(label, len(piece.group))
-            if len(years) != len(piece.group) or len(set(subjects)) > 1:
+            if len(years) != len(piece.group):
                 label = subjects[place]
             doubts.append("几个数共用一个主语，按先后配对")
             factor *= 0.9 if len(set(subjects)) > 1 or len(years) == len(piece.group) else 0.7
@@ -390,7 +417,7 @@ class _Reader:
         """Put a promise together."""
         factor, reasons = doubt
         by = self.year(piece, place, clock)
-        base = clock.base if clock.base and (wording.change or number.unit == "倍") else None
+        base = (clock.base or clock.standing) if wording.change or number.unit == "倍" else None
         if memory.yearly and not wording.yearly and number.unit not in ("%",) and piece.start > piece.segment.start:
             wording = wording._replace(yearly=True)
         kind, measure = sort_of(number, wording, label, dated=by is not None)
@@ -442,7 +469,10 @@ class _Reader:
 
     def told(self, number: ReadNumber, piece: Piece, place: int, clock: _Clock) -> ReadTarget | None:
         """Return the promise of the body of the plan that an annex repeats, None where it is new."""
-        key = (number.value, number.value_max, number.unit, self.year(piece, place, clock))
+        return self.promised((number.value, number.value_max, number.unit, self.year(piece, place, clock)))
+
+    def promised(self, key: tuple[float, float | None, str | None, int | None]) -> ReadTarget | None:
+        """Return the promise read before that has this value, upper end, unit and year."""
         return next((each for each in self.targets if (each.value, each.value_max, each.unit, each.by) == key), None)
 
     @staticmethod

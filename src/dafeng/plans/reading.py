@@ -12,16 +12,22 @@ from dafeng.base.errors import UnknownNameError
 from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.target import Measure
 from dafeng.catalog.catalog import Catalog
+from dafeng.plans.clauses import ClauseFinder, bodies_at
 from dafeng.plans.duties import read_duties
 from dafeng.plans.matching import match_indicator
 from dafeng.plans.milestones import read_milestones
 from dafeng.plans.numbers import find_numbers
 from dafeng.plans.outline import read_outline
-from dafeng.plans.promises import ClauseFinder, bodies_at, read_promises
+from dafeng.plans.promises import read_promises
 from dafeng.plans.read_records import NumberFate, Origin, ReadDuty, ReadNumber, ReadPlan, ReadTarget
 from dafeng.plans.units_written import COUNTED
 
-__all__ = ["coverage", "read_plan"]
+__all__ = ["NO_PLAN", "UNCLAIMED", "coverage", "is_plan", "read_plan"]
+
+UNCLAIMED: Final = "plans.number.unclaimed"
+"""Name of the finding that a number has no fate."""
+NO_PLAN: Final = "plans.document.no-plan"
+"""Name of the finding that a document holds nothing of a plan."""
 
 _YIELDS: Final = frozenset(
     (
@@ -105,7 +111,7 @@ def _matched(target: ReadTarget, catalog: Catalog, exclude: frozenset[str]) -> R
 def _unclaimed(document: DocumentText, fates: Iterable[NumberFate]) -> list[Finding]:
     return [
         Finding(
-            name="plans.number.unclaimed",
+            name=UNCLAIMED,
             sentence=f"读方案：“{document.quote(max(0, fate.at.start - 12), fate.at.end + 12)}”中的数没有归属，既不是目标、义务，也不合任何一种理由",
             severity=Severity.WARNING,
             value=document.quote(fate.at.start, fate.at.end),
@@ -117,6 +123,27 @@ def _unclaimed(document: DocumentText, fates: Iterable[NumberFate]) -> list[Find
         for fate in fates
         if fate.fate == "unclaimed"
     ]
+
+
+def _without_plan(document: DocumentText, plan: ReadPlan) -> list[Finding]:
+    if is_plan(plan):
+        return []
+    return [
+        Finding(
+            name=NO_PLAN,
+            sentence="读方案：没有读到目标、义务和责任单位，这份文件不像是方案",
+            severity=Severity.WARNING,
+            value=document.file,
+            expected="有目标、任务和责任单位的方案正文",
+            next_step="确认文件是否拿对；方案只有附件或图片的，换成带正文的文件",
+            where=Location(file=document.file),
+        )
+    ]
+
+
+def is_plan(plan: ReadPlan) -> bool:
+    """Return whether a document holds anything of a plan: a target, a duty or a body that answers for something."""
+    return bool(plan.targets or plan.duties or any(clause.lists for clause in plan.outline.clauses))
 
 
 def _milestones(document: DocumentText, numbers: tuple[ReadNumber, ...], plan: ReadPlan) -> list[ReadTarget]:
@@ -180,7 +207,7 @@ def read_plan(document: DocumentText, catalog: Catalog, *, exclude_lexicon: froz
         *(each for duty in duties for each in duty.findings),
         *_unclaimed(document, final),
     )
-    return ReadPlan(
+    plan = ReadPlan(
         outline=outline,
         targets=tuple(named),
         duties=duties,
@@ -188,6 +215,7 @@ def read_plan(document: DocumentText, catalog: Catalog, *, exclude_lexicon: froz
         numbers=final,
         findings=findings,
     )
+    return plan.model_copy(update={"findings": (*_without_plan(document, plan), *findings)})
 
 
 def coverage(plan: ReadPlan) -> dict[str, int]:

@@ -101,8 +101,8 @@ def diff_plans(before: Plan, after: Plan) -> PlanDiff:
     rows = [*_head_rows(before, after)]
     rows += _rows(
         "target",
-        before.targets,
-        after.targets,
+        _with_open_named(before.targets),
+        _with_open_named(after.targets),
         _TARGET_FIELDS,
         target_phrase,
         (
@@ -136,6 +136,16 @@ def diff_plans(before: Plan, after: Plan) -> PlanDiff:
         (lambda item: item.title, lambda item: item.number),
     )
     return PlanDiff(before=_named(before), after=_named(after), rows=tuple(rows))
+
+
+def _with_open_named(targets: Sequence[Target]) -> list[Target]:
+    """Return targets with the label for a drafted indicator: its id follows plan and position and says nothing."""
+    return [
+        target.model_copy(update={"indicator": f"未定：{target.label}"})
+        if target.indicator.startswith("draft_")
+        else target
+        for target in targets
+    ]
 
 
 def _named(plan: Plan) -> str:

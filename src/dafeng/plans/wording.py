@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from dafeng.base.target import BaseState, Change, Comparator, Measure
 from dafeng.plans.comparators import Compared, compare_words, suffix_length
-from dafeng.plans.deadlines import TimeMention
+from dafeng.plans.deadlines import TimeMention, TimeRole
 from dafeng.plans.read_records import LabelKind, ReadNumber
 from dafeng.plans.units_written import COUNTED
 
@@ -47,6 +47,8 @@ _BUILT: Final = re.compile(
 _ADDED: Final = re.compile(
     r"新增|完成|改造|新建|实施|增加|减少|更新|治理|整治|修复|更换|淘汰|扩建|改建|开工|筹集|替代|种植|累计推广|累计实施|累计完成"
 )
+_ADDED_CAPACITY: Final = re.compile(r"(?:累计)?(?:新增|新建|扩建)(?!建筑|住宅|小区|农房|项目)")
+_A_TIME: Final = ("/日", "/天", "/年", "/小时", "/h", "/d", "/a")
 _STATE: Final = re.compile(
     r"(?:里程数?|排放量|排放总量|能耗|消费量|消费总量|消耗量|用水量|用电量|人口|强度|密度|宽度|高度|浓度|产生量|处理能力|总量|规模|指数|面积指标|值|年限|寿命|长度|温度|时间|半径|间距|用量|量)$"
 )
@@ -57,7 +59,7 @@ _RATIO: Final = re.compile(
 _PER_HEAD: Final = re.compile(r"人均|万人|每千人|单位(?:面积|建筑面积|产值|GDP)|户均")
 _PARTS: Final = re.compile(r"、|和|与|及|以及")
 _AREA: Final = re.compile(
-    r"^(?:新建|既有|改建)?(?:城市|县城|农村|乡村|城镇|城区|建制镇|乡镇|市区|县级市|设市城市|地级市|地级及以上城市|居住建筑|公共建筑|工业建筑|公共机构|主城区|民用建筑|(?<=新建)建筑|(?<=既有)建筑|建成区|中心城区|重点镇|县|镇|市级|省级|国家级|区级|县级)(?:建成区)?"
+    r"^(?:新建|既有|改建)?(?:城市|县城|农村|乡村|城镇|城区|建制镇|乡镇|市区|县级市|设市城市|地级市|地级及以上城市|居住建筑|公共建筑|工业建筑|公共机构|主城区|民用建筑|(?<=新建)建筑|(?<=既有)建筑|建成区|中心城区|重点镇|县|镇|市级|省级|国家级|区级|县级|党政机关|机关|学校|医院|村委会|厂房|工业厂房|工商业厂房|工商业|农村居民|道路|居住区|住宅|小区|公园|广场)(?:建成区)?"
 )
 
 
@@ -96,7 +98,7 @@ _OF_PLACE: Final = re.compile(
 )
 _EXTREME: Final = re.compile(r"^([^,]{0,8}(?:地段|地区|区域|城市|项目))?(?:最高|最低|最大|最小|最多|最少|一般)$")
 _BARE_MEASURE: Final = re.compile(
-    r"^(?:其中)?(?:净?宽度|长度|面积|密度|高度|层数|比例|占比|数量|总量|规模|覆盖率|利用率|普及率|净宽|进深|达标率|回收率|完成率)$"
+    r"^(?:其中)?(?:净?宽度|长度|面积|密度|高度|层数|比例|占比|数量|总量|规模|覆盖率|利用率|普及率|净宽|进深|达标率|回收率|完成率|节能率|装配率|绿地率|节水率)$"
 )
 _MEASURE: Final = re.compile(
     r"(?:率|比例|占比|比重|比率|能效|强度|密度|标准|要求|水平|能耗|程度|系数|指数|度|排放量|产生量)$"
@@ -269,7 +271,8 @@ def read_wording(
     sense = _CHANGE.search(subject) or (_CHANGE.search(before) if compared.word is None or between else None)
     if sense is None and compared.word and (moved := re.search(rf"(?:{_UP}|{_DOWN})(?:幅度?|率|比例)$", subject)):
         sense = moved
-    relative = unit in ("%", "‰", "个百分点", "百分点", "个点", "倍", "番", "个百分比")
+    based = any(time.role is TimeRole.BASE and start <= time.start < number.at.start for time in times)
+    relative = based or unit in ("%", "‰", "个百分点", "百分点", "个点", "倍", "番", "个百分比")
     if relative and sense and not re.search(r"(?:到|至|为)$", before[: sense.end()]):
         verb = sense.groupdict().get("verb") or sense.group()
         change = Change.DECREASE if _FALL.match(verb) else Change.INCREASE
@@ -386,8 +389,9 @@ def sort_of(number: ReadNumber, wording: Wording, label: str, *, dated: bool) ->
     if wording.change is not None:
         return LabelKind.CHANGE, Measure.CHANGE
     bound = wording.compared.strict
-    share = unit in ("%", "‰", "") or compound or unit == "倍"
     made = wording.built or bool(_BUILT.search(label))
+    compound = compound and not (_ADDED_CAPACITY.match(label) and unit.endswith(_A_TIME))
+    share = unit in ("%", "‰", "") or compound or unit == "倍"
     if (
         share
         or counted == "层"
