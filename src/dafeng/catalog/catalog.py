@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -100,14 +101,20 @@ def read_entries(folders: Sequence[Path]) -> tuple[Entries, list[Finding]]:
     for rank, folder in enumerate(folders):
         seen: dict[tuple[str, Any], str] = {}
         for path in sorted(folder.rglob("*.yaml")) + sorted(folder.rglob("*.yml")):
-            name = path.relative_to(folder).as_posix()
-            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-            document, faults = read_yaml(path, name=name if rank == 0 else str(path))
+            name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+            digest.update(name.encode() + b"\0" + data + b"\0")
+            document, faults = _read_once(path, name if rank == 0 else str(path), hashlib.sha256(data).digest())
             findings += faults
             if document is not None and document.data is not None:
                 findings += _take(document, entries, seen)
     entries.digest = digest.hexdigest()
     return entries, findings
+
+
+@lru_cache(maxsize=1024)
+def _read_once(path: Path, name: str, digest: bytes) -> tuple[YamlDocument | None, list[Finding]]:
+    """Read a file once for each state of its bytes: most files of two loads in one process are the same."""
+    return read_yaml(path, name=name)
 
 
 def _take(document: YamlDocument, entries: Entries, seen: dict[tuple[str, Any], str]) -> list[Finding]:
@@ -225,6 +232,7 @@ class Catalog:
     """
 
     def __init__(self, entries: Entries) -> None:
+        self._entries = entries
         self.places = PlaceTree(entries.of("places", Place).values())
         self.indicators: dict[str, Indicator] = entries.of("indicators", Indicator)
         self.bodies: dict[str, Body] = entries.of("bodies", Body)
@@ -256,6 +264,22 @@ class Catalog:
         for body in self.bodies.values():
             for name in {body.name, *body.aliases}:
                 self._bodies_by_name[body.place, name].append(body)
+
+    def without(self, gone: Callable[[Record], bool]) -> Catalog:
+        """Return this catalog without the entries of which `gone` is true; what refers to them is left as it is.
+
+        Examples
+        --------
+        >>> from dafeng.catalog import load_catalog
+        >>> catalog = load_catalog().without(lambda entry: isinstance(entry, Plan) and entry.place == "qingdao")
+        >>> sorted(catalog.plans)
+        ['jilin-2023', 'national-2022']
+        """
+        sections = {
+            name: {key: entry for key, entry in part.items() if not gone(entry)}
+            for name, part in self._entries.sections.items()
+        }
+        return Catalog(Entries(sections, self._entries.origins, self.digest))
 
     def indicator(self, name: str) -> Indicator:
         """Return an indicator by id.

@@ -255,6 +255,18 @@ class Rollup(Record):
     checked_on: date
     """Day last confirmed."""
 
+    @property
+    def dataset(self) -> str:
+        """Dataset of the observations: ``ledger-`` and the most trusted register."""
+        return f"ledger-{self.registers[0]}"
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether it is a running total of what the ledger holds: what came before the first row is not in it."""
+        return (
+            self.span is RollupSpan.SINCE and self.since is None and self.aggregate in (Aggregate.SUM, Aggregate.COUNT)
+        )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.value is None) != (self.aggregate is Aggregate.COUNT):

@@ -53,6 +53,8 @@ class PlanDocument(Record):
     """Source id."""
     file: str | None = None
     """File name of the document where the package ships it."""
+    named: str | None = None
+    """File name under which the document was read; the workspace keeps it under its digest."""
 
 
 class Peak(Record):

@@ -38,7 +38,7 @@ __all__ = [
 
 
 class Grade(StrEnum):
-    """How sure a value is: A found in the source, B well known but not seen there, C unsure; B and C are marked 待核."""
+    """How sure a value is: A found in the source, B well known but not seen there, C unsure; B and C are marked 待核; D a proposal."""
 
     A = "A"
     B = "B"
@@ -263,6 +263,11 @@ class Indicator(Record):
     def pending(self) -> bool:
         """Whether the definition is still to be verified (待核)."""
         return self.grade is not Grade.A
+
+    @property
+    def draft(self) -> bool:
+        """Whether it is a proposal made by reading a plan, without a definition by which anything could be judged."""
+        return self.grade is Grade.D
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -81,6 +81,8 @@ class Run(Record):
     """What is read."""
     link: str | None = Field(default=None, pattern=_ANCHOR)
     """Anchor in the same paper."""
+    slot: bool = False
+    """Whether the clerk fills it in or settles it; it is shaded where it is edited."""
 
 
 class Title(Record):

@@ -47,6 +47,7 @@ __all__ = ["render_docx"]
 _RELATIONSHIPS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KEEP: Final = "<w:keepNext/>"
+_SHADED: Final = '<w:shd w:val="clear" w:fill="E7E6E6"/>'
 _PORTRAIT_WIDTH, _LANDSCAPE_WIDTH = 8845, 12756
 _UNUSED_PARTS: Final = ("thumbnail", "stylesWithEffects", "numbering", "customXml", "webSettings")
 DEMONSTRATION_MARK: Final = "【演示数据】本文件数字均为虚构，不得引用　DEMONSTRATION DATA"
@@ -166,7 +167,7 @@ class _Writer:
             case Slot():
                 yield _paragraph(
                     "Normal",
-                    _text_run(f"【由承办人补充：{block.text}】", extra='<w:shd w:val="clear" w:fill="E7E6E6"/>'),
+                    _text_run(f"【由承办人补充：{block.text}】", extra=_SHADED),
                 )
             case Note():
                 yield _paragraph("DfNote", _text_run(block.text))
@@ -209,7 +210,7 @@ class _Writer:
         return f'<w:bookmarkStart w:id="{self._bookmarks}" w:name={name}/><w:bookmarkEnd w:id="{self._bookmarks}"/>'
 
     def _run(self, run: Run, *, role: str | None = None, extra: str = "") -> str:
-        text = _text_run(run.text, role=role, extra=extra)
+        text = _text_run(run.text, role=role, extra=extra + _SHADED * run.slot)
         return (
             text if run.link is None else f"<w:hyperlink w:anchor={quoteattr(_bookmark(run.link))}>{text}</w:hyperlink>"
         )

@@ -152,9 +152,12 @@ def _figure(figure: Figure, fonts: FontReport) -> str:
 
 
 def _runs(runs: tuple[Run, ...]) -> str:
-    return "".join(
-        _lines(run.text) if run.link is None else f'<a href="#{run.link}">{_lines(run.text)}</a>' for run in runs
-    )
+    return "".join(_run(run) for run in runs)
+
+
+def _run(run: Run) -> str:
+    text = f'<mark class="slot">{_lines(run.text)}</mark>' if run.slot else _lines(run.text)
+    return text if run.link is None else f'<a href="#{run.link}">{text}</a>'
 
 
 def _lines(text: str) -> str:

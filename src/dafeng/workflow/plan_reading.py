@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from dafeng.base.document import DocumentText
-from dafeng.base.errors import ContentError, UsageError
+from dafeng.base.errors import ContentError, InputError, UsageError
 from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener, silent
 from dafeng.base.record import Record
 from dafeng.catalog.decision_schemas import PlanDecision
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Body, Indicator
 from dafeng.catalog.yaml_writing import entry_yaml, sections_yaml
 from dafeng.intake import read_document
 from dafeng.intake.review_reading import read_review_paper
-from dafeng.plans.assembling import AssembledPlan, assemble_plan, plan_id_of
+from dafeng.plans.assembling import SOURCE, AssembledPlan, assemble_plan, plan_id_of
 from dafeng.plans.read_records import ReadPlan
-from dafeng.plans.reading import read_plan
+from dafeng.plans.reading import NO_PLAN, is_plan, read_plan
 from dafeng.plans.reviewing import ReviewRead, accept_above, read_review
 from dafeng.workflow.facts import need_workspace
 from dafeng.workflow.setting import Setting, open_setting
@@ -115,27 +117,55 @@ def read_plan_file(
 
     Raises
     ------
-    InputError
-        The document cannot be read.
     UsageError
         Nobody says for which place it plans.
+    InputError
+        The document cannot be read, or names no place and holds nothing of a plan.
     UnknownNameError
         No such place.
     """
-    document = read_document(path, listener=listener)
-    listener("读取方案 / read the plan", 0, None)
-    reading = read_plan(document, setting.catalog, exclude_lexicon=exclude_lexicon)
     known = None if place is None else setting.catalog.places.resolve(place).id
+    document = _named(setting, read_document(path, listener=listener))
+    listener("读取方案 / read the plan", 0, None)
+    reading = read_plan(document, setting.catalog.without(_is_draft), exclude_lexicon=exclude_lexicon)
+    if known is None and reading.outline.head.place is None and not is_plan(reading):
+        raise _no_plan(document.file, "read a plan")
+    plan_id = plan_id or plan_id_of(reading, document, place=known or reading.outline.head.place)
+    own = re.compile(f"draft[_-]{'[_-]'.join(map(re.escape, plan_id.split('-')))}[_-][0-9]+")
     assembled = assemble_plan(
         reading,
         document,
-        setting.catalog,
-        plan_id=plan_id or plan_id_of(reading, document, place=known or reading.outline.head.place),
+        setting.catalog.without(lambda entry: _is_draft(entry) and own.fullmatch(getattr(entry, "id", "")) is not None),
+        plan_id=plan_id,
         place=known,
         decisions=tuple(setting.catalog.decisions.values()),
         checked_on=as_of,
     )
     return PlanFromFile(document, reading, assembled)
+
+
+def _named(setting: Setting, document: DocumentText) -> DocumentText:
+    """Return a document that the workspace keeps under its digest by the name that it had."""
+    if document.file != document.sha256:
+        return document
+    plans = [plan.document for plan in setting.catalog.plans.values() if plan.document.sha256 == document.sha256]
+    return replace(document, file=next((plan.named for plan in plans if plan.named), document.file))
+
+
+def _is_draft(entry: Record) -> bool:
+    """Whether an entry was proposed by reading a plan; a reading must not take its own proposals for the catalog's."""
+    return isinstance(entry, (Indicator, Body)) and entry.source == SOURCE
+
+
+def _no_plan(file: str, doing: str) -> InputError:
+    return InputError(
+        f"{file} 中没有目标、义务和责任单位，不像是方案 / it holds no target, no duty and no responsible body",
+        doing=doing,
+        expected="碳达峰方案一类的正式文件 / a plan document",
+        next_step="确认文件是否拿对；确是方案的，用 dafeng plan read --format xlsx 补录 / check that it is the right file, or add what is missing in the review sheet",
+        file=file,
+        name=NO_PLAN,
+    )
 
 
 def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: bool = False) -> SavedPlan:
@@ -145,6 +175,8 @@ def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: 
     ------
     NoWorkspaceError
         There is no workspace.
+    InputError
+        The document promises, obliges and tasks nothing: it is no plan.
     UsageError
         A plan of that id ships with dafeng and `replace` is not set.
     ContentError
@@ -152,6 +184,8 @@ def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: 
     """
     workspace, _ = need_workspace(setting)
     plan = read.assembled.plan
+    if not (plan.targets or plan.obligations or any(task.bodies for task in plan.tasks)):
+        raise _no_plan(read.document.file, "keep a plan")
     shipped = open_setting(None).catalog
     if plan.id in shipped.plans and not replace:
         raise UsageError(
@@ -165,7 +199,7 @@ def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: 
         f"plans/{plan.id}.yaml": entry_yaml(plan, comment=_comment(read)),
         f"drafts/{plan.id}.yaml": sections_yaml(
             {"indicators": read.assembled.draft_indicators, "bodies": read.assembled.draft_bodies},
-            comment="方案读取生成的草案，待核；确认后移入正式目录。\nDrafts made by reading a plan; to be confirmed.",
+            comment="方案读取生成的草案，待核；确认后改写定义、来源和等级，移入正式目录，否则再次读取时重新生成。\nDrafts made by reading a plan, made anew by each reading; to keep one, define it, name its source and move it elsewhere.",
         ),
     }
     _keep(setting, files, f"keep the plan {plan.id}")
