@@ -11,6 +11,7 @@ import polars as pl
 
 from dafeng.assessment.bounds import Bound, bound_of, change_kind
 from dafeng.assessment.derived import judge_change, judge_cumulative
+from dafeng.assessment.ledgers import trusted_ledgers
 from dafeng.assessment.records import Assessment, Status, TargetAssessment, Verdict
 from dafeng.assessment.references import find_references
 from dafeng.assessment.series_choice import Cell, Facts, Series, choose_series, gather_facts
@@ -190,13 +191,18 @@ def _prepare(
             )
     derived = target.measure in (Measure.CHANGE, Measure.MILESTONE)
     shown_unit = indicator.shown_unit if derived or bound is None else bound.shown_unit
+    counted = trusted_ledgers(indicator, catalog)
     reads = tuple(
         _Read(
             name=reading.name,
             cell=cell,
             start=reading.start or target.start,
             series=choose_series(
-                rows.get(cell, ()), precedence=indicator.precedence, unit=indicator.unit, shown_unit=shown_unit
+                rows.get(cell, ()),
+                precedence=indicator.precedence,
+                counted=counted,
+                unit=indicator.unit,
+                shown_unit=shown_unit,
             ),
         )
         for reading, cell in _readings(target, indicator, place, rows, catalog)
@@ -353,6 +359,9 @@ def _first_year(plan: Plan) -> int | None:
 
 def _verdict(case: _Case, read: _Read, catalog: Catalog, as_of: date, year: int | None) -> Verdict:
     target, indicator, bound = case.target, case.indicator, case.bound
+    if indicator.draft:
+        status = Status.UNKNOWN if target.measure in (Measure.LIMIT, Measure.MILESTONE) else Status.NO_DATA
+        return Verdict(reading=read.name, status=status, reason="指标待定：读取方案生成的草案，没有口径，不作判定")
     if target.measure is Measure.MILESTONE:
         return judge_milestone(read.series, by=target.by, as_of=as_of, reading=read.name)
     if bound is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dafeng.assessment.ledgers import trusted_ledgers
 from dafeng.assessment.records import Reference
 from dafeng.assessment.series_choice import Cell, choose_series
 from dafeng.base.observation import BREAKDOWNS, ObservationKind
@@ -42,10 +43,13 @@ def find_references(
         Own place first, then the places below; a full year before a part of one.
     """
     own = judged[0]
+    counted = trusted_ledgers(indicator, catalog)
     near = [cell for cell in rows if cell not in judged and _is_near(cell, own)]
     found: list[tuple[bool, str, int, str, Reference]] = []
     for cell in near:
-        series = choose_series(rows[cell], precedence=indicator.precedence, unit=indicator.unit, shown_unit=shown_unit)
+        series = choose_series(
+            rows[cell], precedence=indicator.precedence, counted=counted, unit=indicator.unit, shown_unit=shown_unit
+        )
         use = series.points[-1].use if series.points else series.part_year
         use = use or (series.plans[-1][1] if series.plans else None)
         if use is not None:

@@ -1,14 +1,14 @@
 """Which values speak for a target: one filter over the whole frame, then one dataset for each period, the others as spread.
 
-Same extent, place and breakdown first; then the datasets that the indicator ranks, then reported before computed before
-estimated, then the latest published. Demonstration values speak only where nothing else does. Everything else is a
-reference.
+Same extent, place and breakdown first; then the datasets that the indicator ranks, then what was counted from ledgers that
+cover nearly all (see `dafeng.assessment.ledgers`), then reported before computed before estimated, then the latest published.
+Demonstration values speak only where nothing else does. Everything else is a reference.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Final, Literal
@@ -23,11 +23,13 @@ from dafeng.base.period import Period, PeriodKind
 from dafeng.base.place import Extent
 from dafeng.base.quantity import convert
 
-__all__ = ["Cell", "Facts", "Point", "Series", "choose_series", "gather_facts"]
+__all__ = ["LEDGER_COVERAGE", "Cell", "Facts", "Point", "Series", "choose_series", "gather_facts"]
 
 Row = Mapping[str, Any]
 Shape = Literal["year", "plan", "part"]
 
+LEDGER_COVERAGE: Final = 0.9
+"""Coverage from which a count of a ledger goes before a return: below it too many things are not known to count."""
 _KINDS: Final = [kind.value for kind in (*FACT_KINDS, ObservationKind.DEMONSTRATION)]
 _REVIEWED: Final = [Review.APPROVED.value, Review.SEALED.value]
 _UNREVIEWED: Final = [Review.DRAFT.value, Review.SUBMITTED.value]
@@ -250,7 +252,9 @@ def _left_out(counts: Mapping[str, int], as_of: date) -> list[Finding]:
     ]
 
 
-def choose_series(rows: Sequence[Row], *, precedence: Sequence[str] = (), unit: str, shown_unit: str) -> Series:
+def choose_series(
+    rows: Sequence[Row], *, precedence: Sequence[str] = (), counted: Collection[str] = (), unit: str, shown_unit: str
+) -> Series:
     """Return the series of one cell, one dataset chosen for each period.
 
     Parameters
@@ -259,6 +263,9 @@ def choose_series(rows: Sequence[Row], *, precedence: Sequence[str] = (), unit: 
         Rows of one cell, as `Facts.cells` gives them.
     precedence : sequence of str
         Datasets ranked by the indicator.
+    counted : collection of str
+        Datasets counted from ledgers that go before those that are not ranked, as far as their coverage is
+        `LEDGER_COVERAGE`.
     unit, shown_unit : str
         Canonical unit, and the unit of the plan.
     """
@@ -266,10 +273,14 @@ def choose_series(rows: Sequence[Row], *, precedence: Sequence[str] = (), unit: 
     valued = real or [row for row in rows if row["value"] is not None]
     ranks = {dataset: rank for rank, dataset in enumerate(precedence)}
 
+    def place(row: Row) -> int:
+        full = row["coverage"] is None or row["coverage"] >= LEDGER_COVERAGE
+        return ranks.get(row["dataset"], len(ranks) + (not (row["dataset"] in counted and full)))
+
     def rank(row: Row) -> tuple[int, int, bool, int, float, str, float]:
         published = row["published_on"].toordinal() if row["published_on"] is not None else _FIRST
         return (
-            ranks.get(row["dataset"], len(ranks)),
+            place(row),
             _KINDS.index(row["kind"]),
             row["review"] not in _REVIEWED,
             -published,

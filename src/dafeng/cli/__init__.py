@@ -28,6 +28,8 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "跑通示范市 / run the demonstration city from end to end",
     "plan": "方案：列表、查看、与上级比较 / plans",
     "data": "数据：导入、导出、查看 / data",
+    "ledger": "台账：填报簿、导入、查看、同一对象、汇总 / ledgers",
+    "project": "项目：义务核查、项目总表、评价 / projects",
     "assess": "各目标现状与前景 / where every target stands",
     "carbon": "碳核算：核算、因子、解释、重述 / carbon accounts",
     "peak": "是否达峰 / whether a series has peaked",
@@ -39,7 +41,7 @@ COMMANDS: Final[dict[str, str]] = {
 
 
 class LazyGroup(TyperGroup):
-    """A group that loads a command's module only when the command is called."""
+    """The group of all commands; it loads a command's module only when the command is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of all commands, in the order of the chain."""

@@ -30,10 +30,17 @@ def demo(
     with progress(quiet=quiet or as_json) as listener:
         done = run_demo(folder, fonts=fonts, listener=listener)
     paths = [near(report.folder / name) for report in done.reports if report.folder for name in report.files]
+    checked = next((report.manifest["ledgers"] for report in done.reports if "ledgers" in report.manifest), None)
     if as_json:
-        imports = [outcome.model_dump(mode="json") for outcome in done.imports]
         emit(
-            "demo/1", {"workspace": str(folder), "imports": imports, "counts": done.assessment.counts, "reports": paths}
+            "demo/1",
+            {
+                "workspace": str(folder),
+                "imports": [outcome.model_dump(mode="json") for outcome in done.imports],
+                "ledgers": {**done.ledgers.model_dump(mode="json"), "report": checked},
+                "counts": done.assessment.counts,
+                "reports": paths,
+            },
         )
         return
     catalog = open_setting(Workspace.open(folder)).catalog
@@ -43,6 +50,30 @@ def demo(
         [(item.file, item.accepted, item.accepted_with_finding, item.refused) for item in done.imports],
         numbers=[1, 2, 3],
     )
+    show_table(
+        "台账 / ledgers in",
+        ["文件", "台账", "行", "接受", "带提示接受", "退回"],
+        [
+            (
+                item.file,
+                catalog.registers[item.register_id].title.zh,
+                item.rows,
+                item.accepted,
+                item.accepted_with_finding,
+                item.refused,
+            )
+            for item in done.ledgers.imports
+        ],
+        numbers=[2, 3, 4, 5],
+    )
+    typer.echo(
+        f"台账汇总：{done.ledgers.indicators} 项指标，{done.ledgers.observations} 条数据，可逐项追溯到项目 / counted from ledgers"
+    )
+    if checked is not None:
+        typer.echo(
+            f"项目义务：{checked['projects']} 个项目，{checked['failing_projects']} 个有不符合（{checked['failures']} 条）；"
+            f"未兑现的承诺 {checked['broken_promises']} 项；台账矛盾与疑点 {checked['contradictions']} 条 / projects and contradictions"
+        )
     counts = [f"{catalog.term('status', name)} {count}" for name, count in done.assessment.counts.items() if count]
     typer.echo(
         f"{done.assessment.counted} 项目标，截至 {DEMO_DAY.isoformat()} / targets by status：{'，'.join(counts)}"

@@ -15,7 +15,7 @@ from dafeng.base.errors import DafengError
 from dafeng.base.finding import Finding, Severity
 from dafeng.cli.output import FailOn, Json, Quiet, WorkspaceOption, emit, show_findings, show_table, stop_on
 from dafeng.cli.places import find
-from dafeng.lake import ObservationLake
+from dafeng.lake import ObservationLake, RegisterLake
 from dafeng.reports import find_fonts
 from dafeng.workflow.setting import check_content
 
@@ -79,6 +79,10 @@ def doctor(
         if here is not None:
             lake = ObservationLake(here.lake)
             findings += lake.verify()
+            ledgers = RegisterLake(here.lake)
+            findings += ledgers.verify()
+            counts = {name: ledgers.read(name).height for name in ledgers.registers()}
+            facts["台账 / ledgers"] = f"{len(counts)} 册，{sum(counts.values())} 行 / registers, rows"
             facts["数据 / facts"] = f"{lake.snapshot().count} 个版本 / versions"
     except DafengError as error:
         findings.append(

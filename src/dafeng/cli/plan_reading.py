@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -31,6 +31,7 @@ from dafeng.cli.output import (
 )
 from dafeng.cli.places import said_setting
 from dafeng.plans import value_phrase
+from dafeng.plans.fates import REASONS
 from dafeng.plans.labels import label_data
 from dafeng.plans.reading import UNCLAIMED, coverage
 from dafeng.plans.versions import DiffKind, diff_plans
@@ -63,6 +64,9 @@ class Form(StrEnum):
     LABELS = "labels"
     XLSX = "xlsx"
     DOCX = "docx"
+
+
+_FATES: Final = {**REASONS, "target": "目标", "obligation": "义务", "unclaimed": "无归属 / unclaimed"}
 
 
 @app.command("read")
@@ -101,6 +105,7 @@ def read_command(
     with progress(quiet=quiet or as_json) as listener:
         read = read_plan_file(here, file, as_of=as_day(as_of), plan_id=plan_id, place=place, listener=listener)
     findings = [*read.reading.findings, *read.assembled.findings]
+    kept = save_plan(here, read, file, replace=replace) if save else None
     if as_json:
         emit("plan.read/1", _data(read))
     elif form is not Form.SUMMARY:
@@ -109,8 +114,7 @@ def read_command(
         _show_numbers(read)
     else:
         _show(read)
-    if save:
-        kept = save_plan(here, read, file, replace=replace)
+    if kept is not None:
         note(f"已存入工作区 / kept: {kept.plan}（{'、'.join(kept.files)}）", quiet=quiet)
     if not as_json:
         show_findings(findings, quiet=quiet)
@@ -336,7 +340,7 @@ def _show_numbers(read: PlanFromFile) -> None:
                 str(document.where(fate.at.start)),
                 document.quote(fate.at.start, fate.at.end),
                 document.quote(max(0, fate.at.start - 10), fate.at.end + 6),
-                fate.fate,
+                _FATES.get(fate.fate, fate.fate),
                 fate.of or "",
             )
             for fate in read.reading.numbers

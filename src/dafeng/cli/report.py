@@ -28,7 +28,7 @@ from dafeng.cli.output import (
     stop_on,
 )
 from dafeng.cli.places import setting
-from dafeng.reports import OctoberScope, find_fonts
+from dafeng.reports import Names, OctoberScope, find_fonts
 from dafeng.workflow.reporting import ReportKind, build_report
 
 __all__ = ["app"]
@@ -55,6 +55,9 @@ def build(
     year: Annotated[int | None, typer.Option(help="报告年度，默认判断日所在年 / year of the report")] = None,
     signer: Annotated[str, typer.Option(help="署名机关 / who signs")] = "",
     addressee: Annotated[str, typer.Option(help="主送机关 / addressee")] = "",
+    projects: Annotated[
+        Names, typer.Option(help="不符合义务的项目：masked 隐去中段 | full 写全名 / how projects are named")
+    ] = Names.MASKED,
     dated: Annotated[str | None, typer.Option(help="成文日期，留空由承办人填 / date of the paper")] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -85,6 +88,7 @@ def build(
             signer=signer,
             addressee=addressee,
             day=None if dated is None else as_day(dated, option="--dated"),
+            names=projects,
             listener=listener,
         )
     paths = [built.folder / name for name in built.files] if built.folder and out is None else []

@@ -7,6 +7,7 @@ from dafeng.reports.document import Report
 from dafeng.reports.docx import render_docx
 from dafeng.reports.fonts import FontReport, FontUse, find_fonts
 from dafeng.reports.html import render_html
+from dafeng.reports.ledger_facts import LedgerFacts, Names
 from dafeng.reports.october import UNBUILT, OctoberRequest, october_report
 from dafeng.reports.october_facts import OctoberScope
 from dafeng.reports.pdf import render_pdf
@@ -19,6 +20,8 @@ __all__ = [
     "CarbonFacts",
     "FontReport",
     "FontUse",
+    "LedgerFacts",
+    "Names",
     "OctoberRequest",
     "OctoberScope",
     "Report",

@@ -8,8 +8,7 @@ the clerk. What dafeng does not compute yet is said to be 暂未建设.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -36,29 +35,20 @@ from dafeng.reports.document import (
     Run,
     SignatureBlock,
     Slot,
-    Table,
     Title,
 )
+from dafeng.reports.ledger_chapter import ANNEX_TITLE as LEDGER_TITLE
+from dafeng.reports.ledger_chapter import ledger_annex, ledger_basis, ledger_paragraph, ledger_problem
+from dafeng.reports.ledger_facts import LedgerFacts
+from dafeng.reports.october_annex import annex_sources, conventions
 from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text
 from dafeng.reports.october_figures import outlook_figure, status_figure
-from dafeng.reports.october_tables import (
-    chapter_table,
-    gap_table,
-    pending_table,
-    prefecture_table,
-    progress_table,
-    reference_table,
-    source_table,
-    target_table,
-    unknown_table,
-)
+from dafeng.reports.october_request import UNBUILT, OctoberRequest
+from dafeng.reports.october_tables import chapter_table, gap_table, progress_table, target_table
 from dafeng.reports.status_words import group_counts
 from dafeng.reports.wording import date_zh, joined, written_unit
 
 __all__ = ["UNBUILT", "OctoberRequest", "october_report"]
-
-UNBUILT: Final = ("达峰情景与达峰概率", "最小成本措施组合", "建筑能耗监测", "项目义务核查")
-"""Parts that the yearly report will carry once they are built; until then they are named as 暂未建设."""
 
 _ALWAYS: Final = ("met", "on_track", "at_risk", "off_track", "unproven", "no_data")
 _NUMERALS: Final = "一二三四五六七八九十"
@@ -67,38 +57,6 @@ _WORDS: Final = {
     "at_risk": "按期完成存在风险", "off_track": "进度滞后", "missed": "到期未达成", "breached": "不符合限值要求", "overdue": "到期未见完成佐证，已逾期",
     "unproven": "缺到期年数据，待证", "depends_on_definition": "因口径不同结论不一，待明确",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class OctoberRequest:
-    """Whose report it is, of which year, and what the clerk already supplies.
-
-    Attributes
-    ----------
-    year : int
-        Year of the report.
-    scope : OctoberScope
-    body : str or None
-        Body id, for a body's own return.
-    signer, addressee, contact : str
-        Left for the clerk where empty and not to be found in the catalog.
-    day : date or None
-        Date of the paper; left for the clerk where None.
-    unbuilt : sequence of str
-        Parts that do not exist yet.
-    remarks : sequence of (str, str)
-        Further conventions for annex 4: name and text.
-    """
-
-    year: int
-    scope: OctoberScope = OctoberScope.CITY
-    body: str | None = None
-    signer: str = ""
-    addressee: str = ""
-    contact: str = ""
-    day: date | None = None
-    unbuilt: Sequence[str] = UNBUILT
-    remarks: Sequence[tuple[str, str]] = ()
 
 
 def october_report(
@@ -110,6 +68,7 @@ def october_report(
     lineage: pl.DataFrame | None = None,
     prefectures: Sequence[Assessment] = (),
     carbon: CarbonFacts | None = None,
+    ledgers: LedgerFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -126,6 +85,8 @@ def october_report(
         For a province: the same plan judged for its prefectures, shown as references that decide nothing.
     carbon : CarbonFacts, optional
         The place's carbon account; with it the report gains a paragraph in section 一 and annex 5.
+    ledgers : LedgerFacts, optional
+        What ledgers say; with it the report gains a paragraph in section 一, a problem in section 四 and the next annex.
 
     Returns
     -------
@@ -141,9 +102,13 @@ def october_report(
         "典型案例",
         "数据来源与口径说明",
         *[ANNEX_TITLE] * (carbon is not None),
+        *[LEDGER_TITLE] * (ledgers is not None),
     )
+    label = f"附件{len(annexes)}"
     if carbon is not None:
         request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
+    if ledgers is not None:
+        request = replace(request, remarks=(*request.remarks, ledger_basis(label)))
     blocks: list[Block] = [
         *_summary(facts, request, carbon),
         PageBreak(),
@@ -152,10 +117,11 @@ def october_report(
         _lead(facts),
         *_section_targets(facts),
         *([] if carbon is None else [carbon_paragraph(carbon)]),
+        *([] if ledgers is None else [ledger_paragraph(ledgers, label)]),
         *_section_work(facts),
         Heading(level=1, text="三、典型经验做法"),
         Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
-        *_section_problems(facts),
+        *_section_problems(facts, None if ledgers is None else ledger_problem(ledgers, label)),
         *_section_next(facts),
         Paragraph(runs=(Run(text="特此报告。"),), keep=True),
         AnnexList(names=annexes),
@@ -169,16 +135,18 @@ def october_report(
         progress_table(facts),
         Annex(label="附件3", title=annexes[2], anchor="annex-3"),
         Slot(text="典型案例（地点、背景、做法、成效数据、可推广之处）"),
-        *_annex_sources(facts, request, prefectures),
+        *annex_sources(facts, request, prefectures),
     ]
     if carbon is not None:
         blocks += carbon_annex(carbon, plan, first_figure=1 + sum(isinstance(block, Figure) for block in blocks))
+    if ledgers is not None:
+        blocks += ledger_annex(ledgers, label, year=request.year)
     return Report(
         id=f"october-{plan.id}-{request.year}" + (f"-{body}" if body else ""),
         title=subject.replace("\n", ""),
         as_of=assessment.as_of,
         demonstration=assessment.demonstration or (carbon is not None and carbon.demonstration),
-        basis=_conventions(facts, request),
+        basis=conventions(facts, request),
         blocks=tuple(blocks),
     )
 
@@ -381,7 +349,7 @@ def _state_words(row: TargetAssessment) -> str:
     return f"{_target_year(row)}{word}"
 
 
-def _section_problems(facts: OctoberFacts) -> list[Block]:
+def _section_problems(facts: OctoberFacts, of_projects: str | None) -> list[Block]:
     """Facts with numbers and who is concerned; causes are the clerk's."""
     blocks: list[Block] = [Heading(level=1, text="四、存在问题")]
     problems = [_problem(facts, row) for row in _distinct(facts.behind())[:4]]
@@ -395,6 +363,8 @@ def _section_problems(facts: OctoberFacts) -> list[Block]:
     if open_definitions:
         names = joined(list(dict.fromkeys(row.label for row in open_definitions)), most=4)
         problems.append((f"{names}的口径未定，不同读法结论不一，有待明确。", "definitions"))
+    if of_projects is not None:
+        problems.append((of_projects, "obligations"))
     blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(problems, start=1)]
     if not problems:
         blocks.append(_text("有数据的目标中没有判定为滞后、未达成或有风险的。"))
@@ -455,46 +425,3 @@ def _step(facts: OctoberFacts, row: TargetAssessment) -> str:
     together = f"、{others}参与" if others else ""
     lead = f"，{facts.lead(row)}牵头{together}" if row.bodies else "，方案未写责任单位，需明确牵头单位"
     return f"{row.label}：{what}{pace}{lead}。"
-
-
-def _annex_sources(facts: OctoberFacts, request: OctoberRequest, prefectures: Sequence[Assessment]) -> list[Block]:
-    blocks: list[Block] = [
-        Annex(label="附件4", title="数据来源与口径说明", landscape=True, anchor="annex-4"),
-        Heading(level=1, text="一、口径与约定"),
-        *(
-            _text(f"{number}. {name}：{text}")
-            for number, (name, text) in enumerate(_conventions(facts, request), start=1)
-        ),
-    ]
-    tables: list[tuple[str, Table]] = [
-        ("尚缺数据及提供单位", unknown_table(facts)),
-        ("数据来源", source_table(facts)),
-        ("参考值（不作判定依据）", reference_table(facts)),
-    ]
-    if request.scope is OctoberScope.PROVINCE:
-        tables.append(("各市州数值（参考）", prefecture_table(facts, prefectures)))
-    tables.append(("待核口径", pending_table(facts)))
-    for position, (title, table) in enumerate(tables, start=1):
-        blocks.append(Heading(level=1, text=f"{_NUMERALS[position]}、{title}", anchor=f"annex-4-{table.id}"))
-        blocks.append(table if any(row.cells for row in table.rows) else _text("无。"))
-    return blocks
-
-
-def _conventions(facts: OctoberFacts, request: OctoberRequest) -> tuple[tuple[str, str], ...]:
-    found = [
-        ("数据截止", f"{date_zh(facts.assessment.as_of)}；方案目录版本{facts.assessment.catalog[:12]}。"),
-        ("期限", "“某年前”按该年底前计；到期年已过而无数据的判为待证，不判为正常。"),
-        ("当年数据", "1–9月的数不代表全年；全年预计为预测值，标“预计”，不作为完成依据。"),
-        ("牵头单位", "方案未写牵头的，以首位责任单位推定，标“推定”，待确认。"),
-        ("统计范围", f"软性要求{facts.assessment.soft}项不计入；逐年目标按最差年份计一次。"),
-        ("差距", "比例之差用个百分点；面积用万平方米，保留两位小数。"),
-        ("参考值", "范围、口径或地区与目标不一致的值只作参考，不用于判定。"),
-    ]
-    if request.scope is OctoberScope.PROVINCE:
-        found.append(("各市州", "各市州数值仅供参考，不由其推定全省完成情况。"))
-    found += request.remarks
-    if request.unbuilt:
-        found.append(("暂未建设", f"{'、'.join(request.unbuilt)}；本报告对此不作判断。"))
-    if facts.assessment.demonstration:
-        found.append(("演示数据", "本报告含虚构数据，只供演示，不得引用。"))
-    return tuple(found)

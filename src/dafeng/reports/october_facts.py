@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from dafeng.assessment.records import WORST_FIRST, Amount, Assessment, Status, TargetAssessment, ValueUse, Verdict
 from dafeng.assessment.summary import count_targets, status_of_target
+from dafeng.base.lineage import LineageKind
 from dafeng.base.observation import ObservationKind
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.quantity import convert, dimension_of, same_dimension
@@ -29,6 +31,7 @@ __all__ = [
     "OctoberScope",
     "Promise",
     "amount_text",
+    "dataset_title",
     "published",
 ]
 
@@ -412,22 +415,31 @@ class OctoberFacts:
         return f"{promise.first.label}（{'、'.join(years)}目标）"
 
     def dataset_name(self, dataset: str) -> str:
-        """Return the title of a dataset where the catalog knows it as a source or adapter."""
-        names = []
-        for part in dataset.split("+"):
-            source = self.catalog.sources.get(part)
-            adapter = next((item for item in self.catalog.adapters.values() if item.dataset == part), None)
-            names.append(source.title if source else adapter.title.zh if adapter else part)
-        return "＋".join(names)
+        """Return the title of a dataset where the catalog knows it as a source, adapter or ledger."""
+        return dataset_title(dataset, self.catalog)
 
     def file_and_cell(self, lineage_ids: Iterable[str | None]) -> tuple[str, str]:
         """Return file names, and sheet and cell of each, of the lineage that values point at."""
-        rows = [
-            self._lineage[identity] for identity in lineage_ids if identity is not None and identity in self._lineage
-        ]
-        files = dict.fromkeys(str(row["file"] or row["kind"] or "") for row in rows)
+        known = [self._lineage[one] for one in lineage_ids if one is not None and one in self._lineage]
+        rows = [part for row in known for part in self._entered(row)]
+        files = dict.fromkeys(self._file(row) for row in rows)
         cells = dict.fromkeys(_where(row) for row in rows)
         return "；".join(filter(None, files)), "；".join(filter(None, cells))
+
+    def _entered(self, row: dict[str, object]) -> list[dict[str, object]]:
+        """Return the counts of ledgers that a formula was computed from, else the lineage itself."""
+        if row["kind"] != LineageKind.FORMULA.value:
+            return [row]
+        inputs = [
+            self._lineage[one] for one in json.loads(str(row["detail"])).get("inputs", ()) if one in self._lineage
+        ]
+        return [one for one in inputs if one["kind"] == LineageKind.QUERY.value] or [row]
+
+    def _file(self, row: dict[str, object]) -> str:
+        """Return the file of a lineage, the ledgers of a count."""
+        registers = _counted(row).get("registers", ())
+        titles = [self.catalog.registers[name].title.zh for name in registers if name in self.catalog.registers]
+        return "、".join(titles) or str(row["file"] or row["kind"] or "")
 
     def spread(self, use: ValueUse) -> str:
         """Return what other datasets say of the same fact."""
@@ -452,7 +464,27 @@ def _is_year(period: str, year: int) -> bool:
     return parsed.kind is not PeriodKind.PLAN and not parsed.is_part_year and parsed.year == year
 
 
+def dataset_title(dataset: str, catalog: Catalog) -> str:
+    """Return the title of a dataset where the catalog knows it as a source, adapter or ledger, else its name."""
+    names = []
+    for part in dataset.split("+"):
+        source = catalog.sources.get(part)
+        adapter = next((item for item in catalog.adapters.values() if item.dataset == part), None)
+        register = catalog.registers.get(part.removeprefix("ledger-")) if part.startswith("ledger-") else None
+        ledger = None if register is None else f"{register.title.zh}汇总"
+        names.append(source.title if source else adapter.title.zh if adapter else ledger or part)
+    return "＋".join(names)
+
+
+def _counted(row: dict[str, object]) -> dict[str, Any]:
+    """Return the detail of a count of ledgers, empty for other lineage."""
+    return json.loads(str(row["detail"])) if row["kind"] == LineageKind.QUERY.value else {}
+
+
 def _where(row: dict[str, object]) -> str:
+    counted = _counted(row)
+    if "count" in counted:
+        return f"{counted['count']}项" + (f"（待定{counted['open']}项）" if counted["open"] else "")
     return "!".join(str(row[name]) for name in ("sheet", "cell") if row.get(name))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from dafeng.assessment.records import Assessment, Status, TargetAssessment, ValueUse
+from dafeng.assessment.records import Assessment, Reference, Status, TargetAssessment, ValueUse
 from dafeng.base.target import Measure
 from dafeng.reports.document import STATE_SHAPES, Align, Cell, Column, Row, Table
 from dafeng.reports.october_facts import MISSING, OctoberFacts, Promise, published
@@ -328,7 +328,10 @@ def unknown_table(facts: OctoberFacts) -> Table:
 
 
 def reference_table(facts: OctoberFacts) -> Table:
-    """Return values that are shown and never decide: another extent, another breakdown, another place."""
+    """Return values that are shown and never decide: another extent, another breakdown, another place.
+
+    What ledgers give for places below is left out: there is a value for each place, extent and period.
+    """
     columns = (
         _column("indicator", "指标", 40), _column("place", "地区", 24), _column("extent", "范围", 18, Align.CENTER),
         _column("period", "期", 22, Align.CENTER), _column("value", "参考值", 28, Align.RIGHT), _column("dataset", "数据集", 40),
@@ -340,7 +343,7 @@ def reference_table(facts: OctoberFacts) -> Table:
         for reference in row.references:
             use = reference.use
             key = (row.label, use.place, use.extent, use.period, use.dataset, use.value)
-            if key in seen:
+            if key in seen or _of_a_part(facts, reference):
                 continue
             seen.add(key)
             rows.append(
@@ -357,6 +360,12 @@ def reference_table(facts: OctoberFacts) -> Table:
                 )
             )
     return Table(id="references", title="参考值（不作判定依据）", columns=columns, rows=tuple(rows), size=8.5)
+
+
+def _of_a_part(facts: OctoberFacts, reference: Reference) -> bool:
+    """Return whether a reference was counted from ledgers for a place below."""
+    counted = reference.use.dataset in {rollup.dataset for rollup in facts.catalog.rollups.values()}
+    return counted and reference.use.place != facts.assessment.place
 
 
 def pending_table(facts: OctoberFacts) -> Table:

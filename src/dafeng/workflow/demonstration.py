@@ -5,26 +5,62 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from dafeng.assessment import Assessment
 from dafeng.base.errors import ContentError, UsageError
+from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener, silent
+from dafeng.base.observation import ObservationKind
 from dafeng.base.record import Record
 from dafeng.catalog.yaml_source import read_yaml
 from dafeng.lake import Workspace
 from dafeng.reports import FontReport
 from dafeng.workflow.assessing import assess
 from dafeng.workflow.facts import ImportOptions, ImportOutcome, import_file
+from dafeng.workflow.ledgers import LedgerOutcome, import_ledger, roll_up_ledgers
 from dafeng.workflow.reporting import BuiltReport, ReportKind, build_report
 from dafeng.workflow.setting import Setting, open_setting
 
-__all__ = ["DEMO_DAY", "DEMO_PLAN", "Demonstration", "demo_files", "make_demo_workspace", "run_demo"]
+__all__ = [
+    "DEMO_DAY",
+    "DEMO_PLAN",
+    "DemoLedgers",
+    "DemoWorkspace",
+    "Demonstration",
+    "count_demo_ledgers",
+    "demo_files",
+    "make_demo_workspace",
+    "run_demo",
+]
 
 DEMO_PLAN: Final = "demo-city-2024"
 DEMO_DAY: Final = date(2026, 10, 20)
 """Day on which the demonstration is judged, days before the yearly report is due."""
 _RECORDED: Final = datetime(2026, 10, 15, 8, tzinfo=UTC)
+_YEARS: Final = range(2016, 2027)
+_PLACE: Final = "demo-city"
+
+
+class DemoLedgers(Record):
+    """What became of the ledgers of the demonstration."""
+
+    imports: tuple[LedgerOutcome, ...]
+    """One a book."""
+    observations: int
+    """Facts counted from them."""
+    indicators: int
+    """Indicators that these are of."""
+    findings: tuple[Finding, ...]
+    """What the counting found."""
+
+
+class DemoWorkspace(NamedTuple):
+    """The demonstration's workspace with what went into it."""
+
+    setting: Setting
+    imports: tuple[ImportOutcome, ...]
+    ledgers: DemoLedgers | None
 
 
 class Demonstration(Record):
@@ -34,6 +70,8 @@ class Demonstration(Record):
     """Folder of the workspace."""
     imports: tuple[ImportOutcome, ...]
     """One a file."""
+    ledgers: DemoLedgers
+    """Ledgers, and what was counted from them."""
     assessment: Assessment
     """Where every target stands."""
     reports: tuple[BuiltReport, ...]
@@ -51,8 +89,16 @@ def demo_files() -> Path:
     return Path(str(resources.files("dafeng.workflow") / "demo_city"))
 
 
-def make_demo_workspace(root: Path, *, listener: Listener = silent) -> tuple[Setting, tuple[ImportOutcome, ...]]:
+def make_demo_workspace(root: Path, *, ledgers: bool = True, listener: Listener = silent) -> DemoWorkspace:
     """Make the demonstration's workspace, or open it where it stands, and import its figures; doing so twice is once.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of the workspace; made where it does not exist.
+    ledgers : bool
+        Whether the ledgers are imported and counted too.
+    listener : Listener
 
     Raises
     ------
@@ -72,29 +118,62 @@ def make_demo_workspace(root: Path, *, listener: Listener = silent) -> tuple[Set
                 next_step="换一个文件夹：dafeng demo 新文件夹",
             )
     else:
-        workspace = Workspace.create(root, title="示范市（虚构）", place="demo-city", plan=DEMO_PLAN)
+        workspace = Workspace.create(root, title="示范市（虚构）", place=_PLACE, plan=DEMO_PLAN)
     workspace.put_catalog(source / "catalog")
     workspace.put_document(source / "documents" / "plan.txt")
     setting = open_setting(workspace)
-    document, faults = read_yaml(source / "data" / "imports.yaml")
-    if document is None or faults:
-        raise ContentError(
-            f"{source / 'data' / 'imports.yaml'} cannot be read",
-            doing="run the demonstration",
-            expected="a list of imports",
-            next_step="install dafeng again",
-        )
     outcomes = []
-    entries = document.data["imports"]
+    entries = _listed(source / "data" / "imports.yaml", "imports")
     for number, entry in enumerate(entries):
         listener("导入 / import", number, len(entries))
         options = ImportOptions.model_validate({name: value for name, value in entry.items() if name != "file"})
         outcomes.append(import_file(setting, source / "data" / entry["file"], options, recorded_at=_RECORDED))
-    return setting, tuple(outcomes)
+    counted = None
+    if ledgers:
+        books = []
+        entries = _listed(source / "data" / "ledgers" / "imports.yaml", "ledgers")
+        for number, entry in enumerate(entries):
+            listener("导入台账 / ledgers", number, len(entries))
+            path = source / "data" / "ledgers" / entry["file"]
+            books.append(import_ledger(setting, path, entry["register"], recorded_at=_RECORDED))
+        listener("汇总台账 / roll-up", 0, None)
+        counted = count_demo_ledgers(setting).model_copy(update={"imports": tuple(books)})
+    return DemoWorkspace(setting, tuple(outcomes), counted)
+
+
+def _listed(path: Path, name: str) -> list[dict[str, Any]]:
+    """Return the entries of a list of imports."""
+    document, faults = read_yaml(path)
+    if document is None or faults:
+        raise ContentError(
+            f"{path} cannot be read",
+            doing="run the demonstration",
+            expected="a list of imports",
+            next_step="install dafeng again",
+        )
+    return list(document.data[name])
+
+
+def count_demo_ledgers(setting: Setting, *, recorded_at: datetime = _RECORDED) -> DemoLedgers:
+    """Count the ledgers of the demonstration up to observations and publish them."""
+    rolled, _ = roll_up_ledgers(
+        setting,
+        years=_YEARS,
+        recorded_at=recorded_at,
+        as_of=DEMO_DAY,
+        complete=[_PLACE],
+        kind=ObservationKind.DEMONSTRATION,
+    )
+    return DemoLedgers(
+        imports=(),
+        observations=rolled.observations.height,
+        indicators=rolled.observations["indicator"].n_unique(),
+        findings=rolled.findings,
+    )
 
 
 def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> Demonstration:
-    """Take the fictional city through the chain: workspace, figures, status of every target, both papers.
+    """Take the fictional city through the chain: workspace, figures, ledgers, status of every target, both papers.
 
     Parameters
     ----------
@@ -103,14 +182,27 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
     fonts : FontReport
     listener : Listener
     """
-    setting, outcomes = make_demo_workspace(root, listener=listener)
+    setting, outcomes, ledgers = make_demo_workspace(root, listener=listener)
     judged = assess(setting, DEMO_PLAN, as_of=DEMO_DAY, known_at=DEMO_DAY)
     reports: list[BuiltReport] = []
     for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER):
         listener("报告 / report", len(reports), 2)
         reports.append(
             build_report(
-                setting, DEMO_PLAN, kind=kind, as_of=DEMO_DAY, known_at=DEMO_DAY, fonts=fonts, day=date(2026, 10, 28)
+                setting,
+                DEMO_PLAN,
+                kind=kind,
+                as_of=DEMO_DAY,
+                known_at=DEMO_DAY,
+                fonts=fonts,
+                day=date(2026, 10, 28),
+                judged=judged,
             )
         )
-    return Demonstration(workspace=root, imports=outcomes, assessment=judged, reports=tuple(reports))
+    return Demonstration(
+        workspace=root,
+        imports=outcomes,
+        ledgers=ledgers or DemoLedgers(imports=(), observations=0, indicators=0, findings=()),
+        assessment=judged,
+        reports=tuple(reports),
+    )

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
-from dafeng.base.errors import UnknownNameError, UsageError, close_names
+from dafeng.base.errors import ContentError, UnknownNameError, UsageError, close_names
 from dafeng.base.finding import Finding
 from dafeng.base.ledger import LEDGER_KEY, RECORD_COLUMNS, ledger_schema
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import KEY, ObservationKind
 from dafeng.base.record import Record
 from dafeng.buildings.identity import candidate_findings, find_candidates, matching_view
-from dafeng.buildings.rollup import RolledUp, roll_up
+from dafeng.buildings.rollup import RolledUp, roll_up, yielded_by
 from dafeng.buildings.things import check_links, current_things, promised_and_built
 from dafeng.catalog import Catalog
 from dafeng.catalog.ledger_schemas import LinkKind, RecordLink, Register
@@ -329,7 +329,10 @@ def propose_links(
             views.setdefault(register.subject, []).append(matching_view(things, register))
     decided = list(setting.catalog.links.values())
     options = {} if low is None else {"low": low}
-    frames = [find_candidates(pl.concat(parts), decided=decided, **options) for parts in views.values()]
+    frames = [
+        find_candidates(pl.concat(parts), decided=decided, places=setting.catalog.places, **options)
+        for parts in views.values()
+    ]
     found = (
         pl.concat(frames)
         if frames
@@ -368,6 +371,8 @@ def link_records(
         The numbers of keys do not fit the kind, or a key would be its own successor.
     InputError
         The decisions would lead round in a circle.
+    ContentError
+        The catalog would not hold with the decision. Nothing is written.
     """
     workspace, _ = _lake(setting)
     one_each = kind in (LinkKind.SAME, LinkKind.RENAMED, LinkKind.MOVED, LinkKind.DIFFERENT)
@@ -408,8 +413,16 @@ def link_records(
     lines = ["links:"]
     for index, (name, value) in enumerate(link.model_dump(mode="json", exclude_none=True).items()):
         lines.append(f"  {'- ' if index == 0 else '  '}{name}: {json.dumps(value, ensure_ascii=False)}")
-    path = workspace.put_catalog_file(f"links/{link.id}.yaml", "\n".join(lines) + "\n")
-    return link, path, check_links(records, setting.catalog, [link])
+    name = f"links/{link.id}.yaml"
+    if faults := workspace.put_catalog_files({name: "\n".join(lines) + "\n"}):
+        raise ContentError(
+            "; ".join(fault.sentence for fault in faults[:3]),
+            doing="write a decision about keys into the workspace's catalog",
+            expected="a decision with which the catalog holds",
+            next_step="mend what is named; `dafeng catalog check` shows the faults of the catalog. Nothing was written",
+            findings=[fault.name for fault in faults],
+        )
+    return link, workspace.catalog_folder / name, check_links(records, setting.catalog, [link])
 
 
 def withdraw_records(
@@ -453,14 +466,27 @@ def roll_up_ledgers(
         complete=complete,
         kind=kind,
     )
-    if dry_run or rolled.observations.is_empty():
+    if dry_run:
+        return rolled, None
+    lake = ObservationLake(workspace.lake)
+    if rollups is None:
+        _withdraw_unruled(lake, setting.catalog, recorded_at)
+    if rolled.observations.is_empty():
         return rolled, None
     said = f"{content_digest(rolled.observations)} {recorded_at.isoformat()}"
     batch = f"rollup-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
-    lake = ObservationLake(workspace.lake)
     published = lake.publish(rolled.observations, batch=batch, lineage=rolled.lineage)
     _withdraw_stale(lake, rolled.observations, recorded_at)
     return rolled, published
+
+
+def _withdraw_unruled(lake: ObservationLake, catalog: Catalog, recorded_at: datetime) -> None:
+    """Take back figures counted from ledgers by a roll-up that the catalog no longer has."""
+    held = lake.snapshot().read().filter(pl.col("dataset").str.starts_with("ledger-"))
+    ruled = pl.DataFrame(
+        sorted(yielded_by(catalog)), schema={"indicator": pl.String, "dataset": pl.String}, orient="row"
+    )
+    _withdraw(lake, held.join(ruled, on=["indicator", "dataset"], how="anti"), "目录不再有这条汇总", recorded_at)
 
 
 def _withdraw_stale(lake: ObservationLake, observations: pl.DataFrame, recorded_at: datetime) -> None:
@@ -468,7 +494,11 @@ def _withdraw_stale(lake: ObservationLake, observations: pl.DataFrame, recorded_
     same = ["indicator", "dataset", "period", "kind"]
     held = lake.snapshot().read(indicators=observations["indicator"].unique().sort().to_list())
     stale = held.join(observations.select(same).unique(), on=same, how="semi").join(observations, on=KEY, how="anti")
+    _withdraw(lake, stale, "台账更正后不再有这个数", recorded_at)
+
+
+def _withdraw(lake: ObservationLake, stale: pl.DataFrame, reason: str, recorded_at: datetime) -> None:
     if stale.height:
         versions = stale["version"].sort().to_list()
         name = hashlib.sha256(repr((versions, recorded_at.isoformat())).encode()).hexdigest()[:32]
-        lake.withdraw(versions, reason="台账更正后不再有这个数", recorded_at=recorded_at, batch=f"rollup-stale-{name}")
+        lake.withdraw(versions, reason=reason, recorded_at=recorded_at, batch=f"rollup-stale-{name}")

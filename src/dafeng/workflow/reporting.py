@@ -10,19 +10,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
+
 from dafeng import __version__
 from dafeng.assessment import Assessment, TargetAssessment, ValueUse
 from dafeng.base.errors import UsageError
 from dafeng.base.finding import Finding, Severity
+from dafeng.base.lineage import LineageKind
 from dafeng.base.listener import Listener, silent
 from dafeng.base.place import PlaceLevel
 from dafeng.base.record import Record
 from dafeng.catalog.plan_schemas import Plan
-from dafeng.lake import save_run
+from dafeng.lake import Snapshot, save_run
 from dafeng.plans import responsibility_list
 from dafeng.reports import (
     CarbonFacts,
     FontReport,
+    LedgerFacts,
+    Names,
     OctoberRequest,
     OctoberScope,
     Report,
@@ -35,6 +40,7 @@ from dafeng.reports import (
 )
 from dafeng.workflow.assessing import assess, chosen_plan
 from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
+from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.setting import Setting
 
 __all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report"]
@@ -80,6 +86,8 @@ def build_report(
     signer: str = "",
     addressee: str = "",
     day: date | None = None,
+    names: Names = Names.MASKED,
+    judged: Assessment | None = None,
     listener: Listener = silent,
 ) -> BuiltReport:
     """Write a report, render it, and freeze it in the workspace.
@@ -102,6 +110,10 @@ def build_report(
         Body id or name, for its own return or its part of the list.
     formats : sequence of str
         Of `FORMATS`.
+    names : Names
+        Whether projects that fail obligations are named in full.
+    judged : Assessment, optional
+        The plan judged on these days by the facts as they stand; judged here where None.
 
     Raises
     ------
@@ -119,9 +131,10 @@ def build_report(
     plan = chosen_plan(setting, name)
     body_id = None if body is None else setting.catalog.body(body, plan.place).id
     listener("判断目标 / assess", 0, None)
-    judged = assess(setting, plan.id, as_of=as_of, known_at=known_at)
+    judged = judged or assess(setting, plan.id, as_of=as_of, known_at=known_at)
     findings = [finding for finding in judged.findings if finding.severity is not Severity.INFO]
     carbon: CarbonFacts | None = None
+    ledgers: LedgerFacts | None = None
     if kind is ReportKind.RESPONSIBILITY:
         report = responsibility_report(
             responsibility_list(plan, setting.catalog), setting.catalog, as_of=as_of, body=body_id
@@ -130,7 +143,13 @@ def build_report(
         if body_id is None:
             listener("核算碳排放 / account for carbon", 0, None)
             carbon = carbon_for_report(setting, plan, as_of=as_of, known_at=known_at)
-        report = _october(setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, carbon)
+            listener("汇总台账、核查义务 / ledgers and obligations", 0, None)
+            ledgers = ledgers_for_report(
+                setting, plan, as_of=as_of, known_at=known_at, year=year or as_of.year, names=names
+            )
+        report = _october(
+            setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, carbon, ledgers
+        )
     listener("排版 / render", 0, None)
     stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
     files = _render(report, fonts, formats, stem)
@@ -146,6 +165,8 @@ def build_report(
     manifest = _manifest(setting, plan, judged, kind, as_of, known_at, fonts, files)
     if carbon is not None:
         manifest["carbon"] = carbon.manifest()
+    if ledgers is not None:
+        manifest["ledgers"] = ledgers.manifest()
     identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
     run = f"{stem}-{identity}"
     folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
@@ -165,6 +186,7 @@ def _october(
     addressee: str,
     day: date | None,
     carbon: CarbonFacts | None,
+    ledgers: LedgerFacts | None,
 ) -> Report:
     place = setting.catalog.places.get(plan.place)
     above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
@@ -183,12 +205,21 @@ def _october(
             signer=signer,
             addressee=addressee,
             day=day,
-            remarks=() if body or carbon is not None else (NO_ACCOUNT,),
+            remarks=() if body else (*[NO_ACCOUNT] * (carbon is None), *[NO_LEDGERS] * (ledgers is None)),
         ),
-        lineage=None if lake is None else lake.snapshot().lineage(_lineage_ids(judged.rows)),
+        lineage=None if lake is None else _lineage(lake.snapshot(), _lineage_ids(judged.rows)),
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
         carbon=None if chosen is OctoberScope.BODY else carbon,
+        ledgers=None if chosen is OctoberScope.BODY else ledgers,
     )
+
+
+def _lineage(snapshot: Snapshot, ids: Sequence[str]) -> pl.DataFrame:
+    """Return lineage by id, with that of what entered a formula."""
+    found = snapshot.lineage(ids)
+    formulas = found.filter(kind=LineageKind.FORMULA.value)["detail"]
+    inputs = {one for detail in formulas for one in json.loads(detail).get("inputs", [])} - set(ids)
+    return pl.concat([found, snapshot.lineage(sorted(inputs))])
 
 
 def _uses(rows: Iterable[TargetAssessment]) -> Iterable[ValueUse]:

@@ -19,7 +19,7 @@ DAY = date(2026, 10, 28)
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Setting:
-    setting, _ = make_demo_workspace(tmp_path_factory.mktemp("demo") / "w")
+    setting = make_demo_workspace(tmp_path_factory.mktemp("demo") / "w", ledgers=False).setting
     return setting
 
 

@@ -43,3 +43,27 @@ def test_corrected_ledgers_take_back_figures_that_they_no_longer_yield(tmp_path:
     assert second == held().height < first
     assert not held().filter(pl.col("place") == "demo-city-eco-town").height
     assert lake.snapshot().read(as_of=day(4), indicators=["new_building_area"]).height == first
+
+
+def test_figures_of_a_roll_up_that_the_catalog_no_longer_has_are_taken_back(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "w", title="示范", place="demo-city", plan="demo-city-2024")
+    workspace.put_catalog(demo_files() / "catalog")
+    setting = open_setting(workspace)
+    import_ledger(setting, demo_files() / "data" / "ledgers" / "projects.csv", "projects", recorded_at=day(1))
+    lake = ObservationLake(workspace.lake)
+
+    def held(name: str) -> int:
+        return lake.snapshot().read(indicators=[name]).height
+
+    years = range(2024, 2026)
+    roll_up_ledgers(setting, years=years, recorded_at=day(2), as_of=date(2026, 10, 20))
+    assert held("new_building_area")
+    others = held("prefabricated_area")
+    kept = {name: rule for name, rule in setting.catalog.rollups.items() if rule.indicator != "new_building_area"}
+    setting.catalog.rollups = kept
+    roll_up_ledgers(setting, years=years, recorded_at=day(3), as_of=date(2026, 10, 20), rollups=["prefabricated_area"])
+    assert held("new_building_area")  # one roll-up alone says nothing of the others
+    roll_up_ledgers(setting, years=years, recorded_at=day(4), as_of=date(2026, 10, 20))
+    assert not held("new_building_area")
+    assert held("prefabricated_area") == others > 0
+    assert lake.snapshot().read(as_of=day(3), indicators=["new_building_area"]).height
