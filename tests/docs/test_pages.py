@@ -37,6 +37,11 @@ def test_the_readme_is_short_and_names_what_exists() -> None:
     assert len(text.splitlines()) <= 200
     catalog = load_catalog()
     assert f"{len(catalog.indicators)} indicators" in text
+    assert f"{len(catalog.registers)} registers" in text
+    assert f"{sum(len(register.checks) for register in catalog.registers.values())} checks" in text
+    assert f"{len(catalog.rollups)} roll-ups" in text
+    assert f"{sum(len(book.rules) for book in catalog.rulebooks.values())} rules" in text
+    assert f"{len(catalog.ratings)} ratings" in text
     assert f"{len(catalog.places)} places" in text
     assert f"{len(catalog.bodies)} bodies" in text
     assert "make demo" in text

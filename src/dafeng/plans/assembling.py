@@ -154,7 +154,8 @@ class _Assembly:
         self.place = place
         self.checked_on = checked_on
         self.drafts: dict[str, Indicator] = {}
-        self.labels: list[tuple[Indicator, str]] = []
+        self.drafted: dict[tuple[object, ...], Indicator] = {}
+        self.taken: set[str] = set()
         self.findings: list[Finding] = [*decided.findings]
 
     def assembled(self) -> AssembledPlan:
@@ -263,18 +264,17 @@ class _Assembly:
             return None
         if draft is not None:
             self.drafts[draft.id] = draft
-            self.labels.append((draft, read.label))
+            self.drafted[_meaning_of(read, draft)] = draft
+            self.taken.add(fold_width(draft.zh).casefold())
         return target
 
     def _draft(self, read: ReadTarget) -> Indicator:
         """Return the draft for an open promise: that of the same words where one stands, else one under a free name."""
         draft = draft_indicator(read, self.plan_id, source=SOURCE, checked_on=self.checked_on)
-        meaning = ("unit", "measure", "direction", "extent")
-        for other, label in self.labels:
-            if label == read.label and all(getattr(other, name) == getattr(draft, name) for name in meaning):
-                return other
-        taken = {fold_width(other.zh).casefold() for other in self.drafts.values()}
-        if self.catalog.indicator_named(draft.zh) or fold_width(draft.zh).casefold() in taken:
+        same = self.drafted.get(_meaning_of(read, draft))
+        if same is not None:
+            return same
+        if self.catalog.indicator_named(draft.zh) or fold_width(draft.zh).casefold() in self.taken:
             draft = draft.model_copy(update={"zh": f"{draft.zh}（{self.plan_id}，第{read.at.start}字）"})
         return draft
 
@@ -407,6 +407,10 @@ class _Assembly:
             )
             for number, name in enumerate(unknown, 1)
         )
+
+
+def _meaning_of(read: ReadTarget, draft: Indicator) -> tuple[object, ...]:
+    return (read.label, draft.unit, draft.measure, draft.direction, draft.extent)
 
 
 def _base(read: ReadTarget) -> Base | None:

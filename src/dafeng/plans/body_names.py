@@ -16,7 +16,7 @@ from dafeng.plans.read_records import Origin
 __all__ = ["BODY_LABEL", "NamedBodies", "is_body_name", "join_named", "read_bodies"]
 
 _STRONG: Final = re.compile(
-    r"(?:局|厅|署|委|委员会|办公室|办公厅|管委会|管理处|事务所|总队|支队|大队|电视台|气象台|行署|政协|人大|法院|检察院|"
+    r"(?:局|厅|署|委|委员会|办公室|(?:督查|研究|参事|调研)室|办公厅|管委会|管理处|事务所|总队|支队|大队|电视台|气象台|行署|政协|人大|法院|检察院|"
     r"(?<![承经主举协创开])办|(?<![一全各内外大中小东西南北局])部|(?:人民|[省市县区州盟旗级乡镇地方])政府(?:\(行署\))?|"
     r"人民银行|人行|(?:分|支|总|央|商业|开发|农业|建设|工商)行|银保监|证监会|金融监管|海关|税务|"
     r"集团|(?<!物业)(?<!建筑)(?<!咨询)公司|总站|(?:管理|监督|检测|监测|指导|推广|服务|环卫|质监|安监)站|"
@@ -110,7 +110,7 @@ _DUTY_WORD: Final = re.compile(
     "牵头|负责|配合|参与|参加|协助|协同|落实|实施|推进|推动|主办|协办|承办|责任|职责|职能|分工"
 )
 _SEPARATORS: Final = frozenset("、,;。/|·")
-_ANGLES: Final = str.maketrans("〈〉", "<>")
+_ANGLES: Final = str.maketrans("〈〉<>", "()()")
 
 
 @dataclass(frozen=True, slots=True)

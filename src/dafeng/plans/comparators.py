@@ -33,7 +33,7 @@ _BEFORE: Final = (
     (_SHIFT_UP, Comparator.AT_LEAST, False),
     (_SHIFT_DOWN, Comparator.AT_MOST, False),
     (r"控制在|控制于|限制在|压控在|限定在|稳控在", Comparator.AT_MOST, False),
-    (r"达到|达至|达标率?达|均达|达", Comparator.AT_LEAST, False),
+    (r"均?达到|达至|达标率?达|均?达", Comparator.AT_LEAST, False),
     (r"稳定在|保持在|维持在|保持|稳定|为|占|执行|实现|完成|满足|按照?|在|到|至|是|即|以", Comparator.EQUAL, False),
 )
 _WORDS: Final = re.compile("|".join(f"(?P<c{index}>{pattern})" for index, (pattern, _, _) in enumerate(_BEFORE)))

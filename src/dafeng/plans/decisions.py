@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -138,14 +139,20 @@ class _Laying:
             DecisionSubject.OBLIGATION: list(reading.duties),
             DecisionSubject.TASK: [clause for clause in reading.outline.clauses if clause.title_at is not None],
         }
-        self.anchors = {
-            id(item): anchor_of(item, document, reading.outline) for part in self.items.values() for item in part
-        }
         self.fields: dict[str, dict[str, Any]] = {}
         self.reviewed: set[str] = set()
         self.rejected: list[Item] = []
         self.added: list[ReadTarget | ReadDuty] = []
         self.findings: list[Finding] = []
+
+    @cached_property
+    def anchors(self) -> dict[int, ReadingAnchor]:
+        """Anchor of every item, by its identity; not made where nobody has decided anything."""
+        return {
+            id(item): anchor_of(item, self.document, self.reading.outline)
+            for part in self.items.values()
+            for item in part
+        }
 
     def name(self, decision: PlanDecision, item: Item | None) -> str:
         if decision.subject is DecisionSubject.HEAD:

@@ -58,7 +58,7 @@ _UNIVERSAL: Final = (
 )
 _LOOSE: Final = r"原则上(?:应|须|要|均|都|全部)?|(?:应)?(?:优先|积极)(?=采用|使用|选用|应用|安装)|宜(?=采用|使用|选用|按|达到|安装)|率先(?=采用|使用|执行|达到|应用|推广)|力争(?=达到[一二三])"
 _BARE: Final = r"(?:推广)?(?:采用|安装|加装|配建|使用|实行|实施|配置|设置|应用|推行|推广(?:应用|使用)?|建设(?!项目|工程|条件|单位|用地|和|、|规模|标准))"
-_METRIC: Final = r"(?:装配率|绿色建材(?:应用|使用)?(?:比例|占比)|节能率|(?:屋顶|屋面)?光伏[^,;]{0,8}(?:覆盖率|比例)|可渗透面积比例|容积率|(?:建筑)?高度|(?:建筑)?层数|可再生能源替代率)(?=[^,;]{0,6}(?:不[得应宜]?(?:低于|少于|小于|超过|高于|大于)|[应须要]达到|[≥≤]))"
+_METRIC: Final = r"(?:装配率|绿色建材(?:应用|使用)?(?:比例|占比)|节能率|(?:屋顶|屋面)?光伏[^,;]{0,8}(?:覆盖率|比例)|可渗透面积比例|容积率|(?:建筑)?高度|(?:建筑)?层数|可再生能源替代率)(?=[^,;]{0,6}(?:不[得应宜]?(?:低于|少于|小于|超过|高于|大于)|[应须]达到|[≥≤]))"
 _DUTY_WORD: Final = re.compile(
     f"(?P<loose>{_LOOSE})|(?P<hard>{_HARD})|(?P<universal>{_UNIVERSAL})|(?P<metric>{_METRIC})|(?P<bare>{_BARE})"
 )
@@ -85,7 +85,7 @@ _SINGLE: Final = re.compile(
 _SHARE: Final = re.compile(
     r"占(?!用|地)|占比|面积比例|数量比例|比重|覆盖率|覆盖面|普及率|(?<!装配)(?<!节能)(?<!光伏)(?:达标|执行|实施)率"
 )
-_NUMBERED: Final = re.compile(r"\d+(?:\.\d+)?(?:%|个百分点|公里|万平方米|亿)")
+_NUMBERED: Final = re.compile(r"百分之|\d+(?:\.\d+)?(?:%|个百分点|公里|万平方米|亿)")
 _STAR: Final = re.compile(r"[一二三123]星|星级")
 _LONGEST: Final = 300
 _SHORTEST: Final = 2
@@ -256,13 +256,15 @@ def _strength(word: re.Match[str]) -> tuple[Strength | None, bool]:
 def _is_target(word: re.Match[str], text: str, subject: str, part: Part) -> bool:
     """Whether the words promise a figure or a date of a whole region rather than bind single projects."""
     after = text[word.start() :]
-    bound = word.lastgroup == "metric" and re.search("(?<!供)应(?!用)|须|不得", after[:16]) is not None
+    bound = word.lastgroup in ("metric", "bare") and re.search("(?<!供)应(?!用)|须|不得", after[:16]) is not None
     hard = word.lastgroup == "hard" or bound or (part.since is not None and word.lastgroup != "bare")
     if _SHARE.search(subject) and not re.search("绿色建材|光伏", subject):
         return True
     if re.match(r"[^,;]{0,12}(?:占比|的比例|比重)", after) and not re.search("绿色建材|光伏|充电", after):
         return True
     if part.by is not None and not hard and not (_STAR.search(after) and re.search("[一二三123]星", after)):
+        return True
+    if word[0] == "要" and subject.endswith("率") and _NUMBERED.search(after):
         return True
     if _NUMBERED.search(after) and not hard:
         return word.lastgroup != "metric" or not _SINGLE.search(subject)

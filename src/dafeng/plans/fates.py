@@ -36,8 +36,10 @@ REASONS: Final[dict[str, str]] = {
     "ordinal": "序数",
     "address": "电话、地址、邮编",
     "grade": "等级",
+    "forecast": "预测，不是承诺",
     "amount_of_money": "奖补、罚款等金额",
     "repeated_target": "附件重复正文的目标",
+    "no_plan": "文件不是方案",
 }
 """Named reasons with their Chinese titles; target, obligation and unclaimed stand beside them."""
 
@@ -141,6 +143,8 @@ def _place(at: Surroundings) -> bool:
 def _programme(at: Surroundings) -> bool:
     if at.time is not None and at.time.role is TimeRole.NAME:
         return not at.in_title
+    if at.number.unit == "%" and at.number.value == 100 and re.search(r"[\d一二三四五六七八九十两]个$", at.before):
+        return True
     plus = bool(re.match(r"\+[\dNXn]", at.after) or re.search(r"[\dNXn\]]\+$", at.before))
     return plus or (
         at.number.unit is None
@@ -190,7 +194,8 @@ def _object_year(at: Surroundings) -> bool:
 
 
 def _ordinal(at: Surroundings) -> bool:
-    return at.before.endswith(("第", "编号", "序号", "代码")) and at.number.unit != "%"
+    labelled = at.number.unit is None and at.before.endswith(("表", "图", "专栏", "附件"))
+    return labelled or (at.before.endswith(("第", "编号", "序号", "代码")) and at.number.unit != "%")
 
 
 def _grade(at: Surroundings) -> bool:
@@ -261,6 +266,7 @@ _OBJECT_BEFORE: Final = re.compile(
 _HABITUAL: Final = ("年", "层", "万人", "人", "岁", "千伏", "蒸吨", "伏", "日", "天", "级", "千伏安", "万人口")
 
 
+_DUTY_NEXT: Final = re.compile(r"[,、](?:均|都|一律|全部|原则上|其)?(?:应|须|必须|要|不得|需|按|执行|达到|优先|采用)")
 _CONDITION: Final = re.compile(
     r"的(?:,|(?:可|应|应当|须|要|不得|不予|予以|给予|享受|纳入|列入|按照?|由|优先|实行|实施奖|方可|一律|参照|视为|认定为|免予|减免|奖励|补助|补贴))"
 )
@@ -281,8 +287,8 @@ def described_object(text: str, number: ReadNumber, start: int, end: int) -> boo
     suffix = suffix_length(after)
     bound = _BOUND.match(after)
     rest = after[suffix:].removeprefix(")")
-    if bound and rest == "的" and not re.search(r"[。;]$", text[end : end + 1]):
-        return True
+    if rest == "的" and (bound or text[end : end + 1] == ","):
+        return text[end : end + 1] not in ("。", ";")
     if not rest or not re.match(r"[一-鿿A-Za-z]", rest):
         return bool(re.search(r"(?:单体|运行|使用|服役|管龄|房龄)(?:面积|年限|时间)?(?:在|为)?$", before)) and bool(
             bound
@@ -293,6 +299,12 @@ def described_object(text: str, number: ReadNumber, start: int, end: int) -> boo
     if bound and rest.startswith("的") and re.match(r"(?:对|凡|将)", text[start:end]):
         return True
     if _CONDITION.match(rest):
+        return True
+    marked = re.match(r"(?:对|凡)[^,;]*(?:超过|超出|超|低于|高于|大于|未|不足|不满|不到|达到|满)", before)
+    if marked and re.match(r"的[^,;]{0,12}(?:建筑|单位|企业|项目|地区|区县|用户|主体)", rest):
+        return True
+    noun = re.search(r"(?:建筑|住宅|小区|项目|工程|厂房|居住区|公建|住房)$", rest)
+    if bound and noun and _DUTY_NEXT.match(text[end : end + 8]):
         return True
     noun_follows = not re.match(r"(?:的?(?:目标|水平|要求|标准)|并|且|为主|左右)", rest)
     if unit == "%":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,7 +12,6 @@ from dafeng.base.target import Locator
 from dafeng.plans.body_names import read_bodies
 from dafeng.plans.comparators import suffix_length
 from dafeng.plans.deadlines import TimeRole, find_times
-from dafeng.plans.numbers import find_numbers
 from dafeng.plans.read_records import ReadNumber
 from dafeng.plans.units_written import unit_at
 from dafeng.plans.wording import Wording, read_wording
@@ -44,6 +43,7 @@ _BRACKETED: Final = re.compile(r"\(([^()]{1,16})\)$")
 _MARK: Final = re.compile(r"^(?:\d{1,2}[.、)]|\([一二三四五六七八九十\d]{1,3}\)|其中:|#|\*)+")
 _PLACEHOLDER: Final = re.compile(r"^[-/·.…]*$")
 _HEAD_LENGTH: Final = 16
+_BARE_LENGTH: Final = 3
 _LONGEST_CELL: Final = 60
 _WIDEST: Final = 12
 
@@ -108,6 +108,7 @@ def read_tables(document: DocumentText, numbers: Sequence[ReadNumber], *, issued
     Examples
     --------
     >>> from dafeng.base.document import Block
+    >>> from dafeng.plans.numbers import find_numbers
     >>> rows = (("指标", "单位", "2030年"), ("建筑垃圾利用率", "%", "≥62"))
     >>> cells = tuple(Block(words, BlockKind.CELL, table=1, row=r, column=c) for r, row in enumerate(rows, 1) for c, words in enumerate(row, 1))
     >>> text = DocumentText("a.docx", "docx", "0" * 64, cells)
@@ -163,7 +164,7 @@ def _line_tables(document: DocumentText, issued: int | None) -> list[list[_Row]]
         if width < 3 or not any(_year_of(word, issued) for word in words):
             index += 1
             continue
-        rows = [dict(enumerate(spans[index : index + width], 1))]
+        begin, rows = index, [dict(enumerate(spans[index : index + width], 1))]
         index += width
         values = [column for column, word in enumerate(words, 1) if _year_of(word, issued)]
         while index + width <= len(spans):
@@ -177,6 +178,8 @@ def _line_tables(document: DocumentText, issued: int | None) -> list[list[_Row]]
             index += width
         if len(rows) > 1:
             tables.append(rows)
+        else:
+            index = begin + 1
     return tables
 
 
@@ -245,6 +248,7 @@ def _read_rows(
         found = _heads(above | cells, issued) if any(_year_of(words, issued) for words in cells.values()) else None
         if found is not None:
             heads, held = found, {}
+            above |= cells
             _settle(row.values(), places, "deadline", read)
         elif heads is None:
             above |= cells
@@ -264,8 +268,8 @@ def _caption(document: DocumentText, rows: Sequence[_Row]) -> int | None:
     return _last_year(words) if len(words) <= _LONGEST_CELL else None
 
 
-def _settle(spans: Sequence[Span] | object, places: dict[int, ReadNumber], fate: str, read: TablesRead) -> None:
-    for start, end in spans:  # type: ignore[attr-defined]
+def _settle(spans: Iterable[Span], places: dict[int, ReadNumber], fate: str, read: TablesRead) -> None:
+    for start, end in spans:
         for place in range(start, end):
             if place in places:
                 read.fates.setdefault(place, fate)
@@ -286,6 +290,7 @@ def _read_row(
         return
     column = max(named, key=lambda each: (each in row, each))
     name = held[column] if column in held else row[column]
+    group = next((held[each] for each in reversed(heads.names) if each < column and each in held), None)
     first_value = min((each for each in (*heads.years, *heads.bases) if each in row), default=None)
     if first_value is None:
         return
@@ -305,7 +310,7 @@ def _read_row(
     for each, year in sorted(heads.years.items()):
         if each not in row or not _VALUE.match(text[slice(*row[each])]):
             continue
-        value = _value(text, name, row[each], unit or heads.unit_of.get(each), places)
+        value = _value(text, (name, group), row[each], unit or heads.unit_of.get(each), places)
         if value is None:
             continue
         number, wording, base = value
@@ -324,9 +329,10 @@ def _read_row(
 
 
 def _value(
-    text: str, name: Span, cell: Span, unit: str | None, places: dict[int, ReadNumber]
+    text: str, names: tuple[Span, Span | None], cell: Span, unit: str | None, places: dict[int, ReadNumber]
 ) -> tuple[ReadNumber, Wording, int | None] | None:
-    """Read a cell as if name and cell were one clause."""
+    """Read a cell as if name and cell were one clause; a bare 面积 or 数量 takes the name of its group along."""
+    name, group = names
     here = next((places[place] for place in range(*cell) if place in places), None)
     if here is None:
         return None
@@ -335,6 +341,7 @@ def _value(
     stated = None if stated is not None and _PLACEHOLDER.match(stated) else stated
     label = _MARK.sub("", words)
     label = _BRACKETED.sub("", label) if _bracketed_unit(label) else label
+    label = f"{text[slice(*group)]}{label}" if group is not None and len(label) <= _BARE_LENGTH else label
     before = text[cell[0] : here.at.start].strip("[(")
     end = here.at.end + suffix_length(text[here.at.end : cell[1]])
     clause = label + before + text[here.at.start : end]

@@ -47,7 +47,7 @@ _QUANTITY: Final = re.compile(
     r"%|‰|百分点|公里|千米|平方|公顷|万|亿|个|座|项|处|套|辆|家|吨|千瓦|倍|米$|户|盏|台|株|亩|成$|条|人次|星级?$"
 )
 _HARD_DUTY: Final = re.compile(
-    r"(?:应当|必须|须(?!知)|不得|严禁|禁止|(?<![适响供反效对相])应(?![用对急尽改装收治建接分]))"
+    r"(?:应当(?![于在])|必须|须(?!知)|不得|严禁|禁止|(?<![适响供反效对相])应(?![用对急尽改装收治建接分于在当]))"
 )
 _LEAD: Final = re.compile(r"^(?:其中|同时|并|且|力争|争取|确保|努力|计划|,|\"|实现(?=到)|此外|另外)+")
 _MONTH: Final = re.compile(r"^[一二三四五六七八九十\d]+月底?前?")
@@ -58,6 +58,11 @@ _RATIO: Final = re.compile(
 _PROCESS: Final = re.compile(
     r"^(?:适度|有序|持续|积极|加快|大力|深入|稳步|逐步|扎实|重点|着力|不断|因地制宜|全力|系统|切实|统筹|有效)*(?:推进|推动|开展|加强|鼓励|引导|支持|探索|提升|提高|结合|按照|围绕|为|以(?!上|下|内)|通过|强化|优化|坚持|统筹|深化|利用|依托|综合|巩固|规范|助力|服务|支撑|倡导|聚焦|紧扣|根据|做好|抓好|发挥)"
 )
+_FINISHED: Final = re.compile(
+    r"(?:(?:建成|竣工|投入)(?:并)?(?:投用|投产|投运|使用|投入使用|运行|运营|生产|试运行|并网|达产|通水|通气|验收)+"
+    r"|(?:建成|竣工|完工|投用|投产|投运|启用|并网发电)|(?:印发|出台|发布|颁布)(?:并?(?:实施|执行|施行))?)"
+)
+_HELD: Final = re.compile(r"(?:组织)?(?:开展|进行|完成)[^,;]{0,8}(?:中期|终期|期末|总结)[^,;]{0,4}评估(?:工作)?")
 _LONGEST: Final = 300
 _RULES: Final[tuple[tuple[str, re.Pattern[str], float], ...]] = (
     ("达峰", re.compile(_PEAK), 0.97),
@@ -87,10 +92,7 @@ _RULES: Final[tuple[tuple[str, re.Pattern[str], float], ...]] = (
     ),
     (
         "完成",
-        re.compile(
-            r"(?:建成|竣工|投入)(?:并)?(?:投用|投产|投运|使用|投入使用|运行|运营|生产|试运行|并网|达产|通水|通气|验收)+$"
-            r"|(?:建成|竣工|完工|投用|投产|投运|启用|并网发电)$"
-        ),
+        re.compile(rf"{_FINISHED.pattern}$"),
         0.85,
     ),
     ("淘汰", re.compile(r"(?:淘汰|取消|关停|停止|退出|消除|杜绝|不再(?:新建|使用|新增))[^,;]{3,}"), 0.8),
@@ -206,13 +208,17 @@ def _counts(text: str, number: ReadNumber, part: Part) -> bool:
         return not re.match(r"(?:及|或)?以上的?(?:节能|综合)", tail)
     if counts_all(text, number, part.start, part.end):
         return False
-    described = re.match(r"(?:\(含\))?(?:(?:及|或)?以[上下内]|年限|级|类)", tail)
+    described = re.match(r"(?:\(含\))?(?:(?:及|或)?以[上下内]|年限|级|类|范围|半径)", tail)
     if described is not None and len(tail) - described.end() >= 4:
         return False
     return _QUANTITY.search(number.unit) is not None
 
 
 def _seen(part: Part, words: str, *, goals: bool, amount: bool) -> _Seen | None:
+    if not amount and part.own and _FINISHED.fullmatch(words):
+        return _Seen("完成", False, 0.8)
+    if not amount and part.own and _HELD.fullmatch(words):
+        return _Seen("完成", True, 0.6)
     if amount or not 5 <= len(words) <= _LONGEST or _STAR.search(words):
         return None
     by = part.by

@@ -44,6 +44,8 @@ def _is_quantity(text: str, numeral: Numeral) -> bool:
         return after[:1] == "月"
     if _GRADED.match(after) and numeral.value <= 3:
         return True
+    if re.match(r"类(?:城市|地区|县|区|标准|水|用地|污染)", after) and len(written) == 1:
+        return False
     if _FIVE_YEAR.match(after) or re.match(r"次(?:能源|供水|管网|加压|网|装修|利用|[一二三四五])", after):
         return False
     if not _COUNTABLE.match(after):

@@ -112,7 +112,7 @@ def part_sentences(
             here = times[bisect_left(starts, start) : bisect_left(starts, end)]
             own_by = [time for time in here if time.role is TimeRole.BY]
             own_since = [time for time in here if time.role is TimeRole.START]
-            by = own_by[-1] if own_by else by
+            by = own_by[-1] if own_by else None if own_since else by
             since = own_since[-1] if own_since else since
             head = head if not (goals and own_by) else own_by[-1]
             words = text[start:end]

@@ -135,6 +135,9 @@ def _link(
         and not rest.startswith(("的", "及"))
     ):
         return "amount", end, end
+    shares = number.unit == following.unit == "%"
+    if shares and suffix and re.fullmatch(r"的[^、,;]{2,16}、(?:不少于|不低于|至少|约)?", rest):
+        return "amount", end + len(rest) - 1, following.at.start
     listed = re.search(r"、(?=[^、]*$)", rest)
     done = _DOING.search(before) or text[piece_start - 1 : piece_start] == "、"
     if listed and number.unit not in (None, "%") and (done or (number.unit == following.unit and not suffix)):

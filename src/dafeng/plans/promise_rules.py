@@ -14,10 +14,11 @@ from dafeng.plans.wording import Wording, names_ratio
 __all__ = ["counts_all", "no_promise"]
 
 _PROMISING: Final = re.compile(
-    r"新增|完成|建成(?!区)|改造|打造|培育|创建|新建|累计|力争|扩建|改建|更新|安装|更换|加装|建设|配建|推广|发展|治理|形成|设立|引进|种植|增加|拥有|整治|修复|评选"
+    r"新增|净增|完成|建成(?!区)|改造|打造|培育|创建|新建|累计|力争|扩建|改建|更新|安装|更换|加装|建设|配建|推广|发展|治理|形成|设立|引进|种植|增加|拥有|整治|修复|评选"
 )
 _LEANING: Final = re.compile(r"依托|围绕|支持|推进|开展|制定|利用|发挥|组织|选取|选择|指导|联合|合作|与|由|对|在")
 _MONEY: Final = re.compile(r"奖励|补助|补贴|奖补|资助|罚款|贴息|额度|单个|给予|标准为|最高")
+_BUDGET: Final = re.compile(r"(?:安排|投入|设立|筹集|筹措|落实|整合)(?!每)[^,;]{0,12}资金[^,;]{0,4}$")
 _DURATION: Final = ("年", "个月", "天", "周", "季度", "小时", "日", "岁", "年度")
 _MINUTES: Final = ("分钟", "min")
 _ALL_OF_THEM: Final = re.compile(
@@ -95,7 +96,11 @@ def no_promise(
     if unit is None:
         return _without_unit(text, number, wording, label, dated=dated)
     own = text[piece.start : number.at.start]
-    if unit.lstrip("万亿").startswith("元") and _MONEY.search(text[piece.segment.start : piece.segment.end]):
+    if (
+        unit.lstrip("万亿").startswith("元")
+        and _MONEY.search(text[piece.segment.start : piece.segment.end])
+        and not _BUDGET.search(own)
+    ):
         return "amount_of_money"
     bare = not wording.compared.explicit and wording.change is None
     if (

@@ -35,43 +35,17 @@ from dafeng.plans.wording import (
     sort_of,
     worked_on,
 )
+from dafeng.plans.years_in_force import Clock
 
 __all__ = ["document_times", "read_promises"]
 
 _ACHIEVED: Final = re.compile(
-    r"(?:现有|现存|共有|已有)(?:[^,;率例比上不达水基的内]{0,12}|[^,;]{0,12}(?:为|约))$|(?:已|目前|现已|现有|现状|业已|先后|去年|上年)(?:经|累计|全部|共|全面|顺利|基本|率先|提前)*(?:建成|完成|达到?|有|实现|改造|推广|创建|培育|投入|形成|获|入选|列入|新增|出台|发布|印发|突破|超过)(?!的|并)[^,;]*$"
+    r"(?:现有|现存|共有|已有)(?:[^,;率例比上不达水基的内]{0,12}|[^,;]{0,12}(?:为|约))$|(?:已|目前|现已|现有|现状|业已|先后|去年|上年)(?:经|累计|全部|共|全面|顺利|基本|率先|提前)*(?:建成|完成|达到?|有|实现|改造|推广|创建|培育|投入|形成|获|入选|列入|新增|整治|治理|实施|更新|安装|解决|打通|修缮|出台|发布|印发|突破|超过)(?!的|并)[^,;]*$"
 )
+_FORECAST: Final = re.compile(r"预计[^;]*(?:还将|仍将|将(?:会|持续|继续|达到?|增长|增加|超过|突破|新增|上升))")
 _AHEAD: Final = re.compile(r"力争|争取|确保|计划|将|拟|目标|预计|应|要|须|再")
 _PER_AREA: Final = re.compile(r"每((?:万|百万|亿)?(?:平方米|平方公里|人|公里|公顷|户|吨|立方米))$")
 _BACKGROUND: Final = (ClauseKind.HEAD, ClauseKind.BACKGROUND)
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Which year governs, while the reader goes through a sentence."""
-
-    by: TimeMention | None = None
-    base: TimeMention | None = None
-    base_segment: int = -1
-    by_segment: int = -1
-    start: TimeMention | None = None
-    past: bool = False
-    from_before: bool = False
-    standing: TimeMention | None = None
-    """Base year in a segment of its own (与2020年相比,): it holds for the sentence."""
-
-    def see(self, time: TimeMention, segment: int) -> None:
-        """Take note of a year."""
-        match time.role:
-            case TimeRole.BY:
-                self.by, self.start, self.past, self.from_before, self.by_segment = time, None, False, False, segment
-                self.base = self.base if self.base_segment == segment else None
-            case TimeRole.START:
-                self.start, self.by, self.past, self.from_before = time, None, False, False
-            case TimeRole.PAST:
-                self.past, self.by, self.start, self.from_before = True, None, None, False
-            case TimeRole.BASE:
-                self.base, self.base_segment = time, segment
 
 
 @dataclass(slots=True)
@@ -212,6 +186,8 @@ class _Reader:
         """Fate of a number that stands in no sentence."""
         if clause.kind is ClauseKind.HEAD and number.unit in ("年", "月", "日"):
             return "date"
+        if any(part.at.start <= number.digits.start < part.at.end for part in clause.lists):
+            return "existing_count"
         block = self.document.blocks[self.document.block_at(number.digits.start)]
         if block.kind is BlockKind.CELL and number.unit is None and block.text.strip(" .、()（）").isdigit():
             return "heading"
@@ -232,7 +208,7 @@ class _Reader:
         if low and self.times[low - 1].end > at.start:
             low -= 1  # an opening quotation mark that was taken for the closing one of the sentence before
         times = self.times[low:high]
-        clock = _Clock(by=goal, from_before=goal is not None)
+        clock = Clock(by=goal, from_before=goal is not None)
         if amounts:
             memory = _Sentence(clause, at.start)
             for index, segment in enumerate(segments_of(self.text, at.start, at.end, amounts)):
@@ -243,7 +219,7 @@ class _Reader:
         return clock.by if clause.kind is ClauseKind.GOALS else None
 
     def segment(
-        self, segment: Segment, index: int, times: tuple[TimeMention, ...], clock: _Clock, memory: _Sentence
+        self, segment: Segment, index: int, times: tuple[TimeMention, ...], clock: Clock, memory: _Sentence
     ) -> None:
         """Read the numbers of one segment."""
         own = [time for time in times if segment.start < time.end <= segment.end + 1 and time.start < segment.end]
@@ -291,7 +267,7 @@ class _Reader:
         return "".join(parts)
 
     def amount(
-        self, piece: Piece, index: int, times: tuple[TimeMention, ...], clock: _Clock, memory: _Sentence
+        self, piece: Piece, index: int, times: tuple[TimeMention, ...], clock: Clock, memory: _Sentence
     ) -> str | None:
         """Settle one amount; return its label where it is a promise."""
         number = piece.number
@@ -320,7 +296,10 @@ class _Reader:
         memory.achieved = bool(_ACHIEVED.search(before)) or (memory.achieved and clock.by is None)
         if _AHEAD.search(before):
             memory.achieved = False
-        if clock.past or memory.achieved or (memory.clause.kind in _BACKGROUND and clock.by is None):
+        if _FORECAST.search(before):
+            self.settle(number, "forecast")
+            return None
+        if clock.past or memory.achieved or self.background(memory.clause, clock):
             self.settle(number, "past_achievement")
             return None
         label, scope, doubts, factor = self.label(piece, place, wording, clock, memory, index)
@@ -342,6 +321,11 @@ class _Reader:
         self.settle(number, "target", target.id)
         memory.yearly = wording.yearly or memory.yearly
         return label.removeprefix(scope) if scope and label != scope and label != wording.label else label
+
+    def background(self, clause: Clause, clock: Clock) -> bool:
+        """Whether a clause tells how things stand; before the first heading a year led by 到 or 力争 promises all the same."""
+        led = clock.by is not None and self.text[clock.by.start] in "到至力争确"
+        return clause.kind is ClauseKind.BACKGROUND or (clause.kind is ClauseKind.HEAD and not led)
 
     def compared_with_group(self, piece: Piece, wording: Wording, times: tuple[TimeMention, ...]) -> Wording:
         """Give each of several paired numbers the comparator that its own words, those of the first and 以上 behind the last make."""
@@ -366,7 +350,7 @@ class _Reader:
         return number.unit in COUNTED and number.unit != "层" and piece.role == "describes"
 
     def label(
-        self, piece: Piece, place: int, wording: Wording, clock: _Clock, memory: _Sentence, index: int
+        self, piece: Piece, place: int, wording: Wording, clock: Clock, memory: _Sentence, index: int
     ) -> tuple[str, str | None, list[str], float]:
         """Label of a number, what makes it doubtful, and how sure it is."""
         doubts: list[str] = []
@@ -408,7 +392,7 @@ class _Reader:
         place: int,
         wording: Wording,
         label: str,
-        clock: _Clock,
+        clock: Clock,
         memory: _Sentence,
         index: int,
         doubt: tuple[float, list[str]],
@@ -467,7 +451,7 @@ class _Reader:
             reasons=tuple(reasons),
         )
 
-    def told(self, number: ReadNumber, piece: Piece, place: int, clock: _Clock) -> ReadTarget | None:
+    def told(self, number: ReadNumber, piece: Piece, place: int, clock: Clock) -> ReadTarget | None:
         """Return the promise of the body of the plan that an annex repeats, None where it is new."""
         return self.promised((number.value, number.value_max, number.unit, self.year(piece, place, clock)))
 
@@ -476,14 +460,14 @@ class _Reader:
         return next((each for each in self.targets if (each.value, each.value_max, each.unit, each.by) == key), None)
 
     @staticmethod
-    def year(piece: Piece, place: int, clock: _Clock) -> int | None:
+    def year(piece: Piece, place: int, clock: Clock) -> int | None:
         """Deadline of a number: of several years named before several numbers, its own."""
         if clock.by is None:
             return None
         years = clock.by.years
         return years[place] if len(years) == len(piece.group) > 1 else years[-1]
 
-    def stretch(self, piece: Piece, index: int, clock: _Clock, times: tuple[TimeMention, ...]) -> Locator:
+    def stretch(self, piece: Piece, index: int, clock: Clock, times: tuple[TimeMention, ...]) -> Locator:
         """Return the piece, with the bare deadline before it where that is all of the segment before."""
         start, end = piece.start, piece.end
         if (

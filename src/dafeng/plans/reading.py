@@ -141,6 +141,24 @@ def _without_plan(document: DocumentText, plan: ReadPlan) -> list[Finding]:
     ]
 
 
+def _speaks_as_plan(plan: ReadPlan) -> bool:
+    """Whether a document shows any mark of the genre: title, number, duty, list of bodies, or an indicator of the field."""
+    head = plan.outline.head
+    return bool(
+        head.title
+        or head.number
+        or plan.duties
+        or any(clause.lists for clause in plan.outline.clauses)
+        or any(target.match is not None and target.match.indicator is not None for target in plan.targets)
+    )
+
+
+def _without_promises(plan: ReadPlan) -> ReadPlan:
+    """Return a reading that promises nothing: what sounds like a promise in a novel is none."""
+    numbers = tuple(NumberFate(at=fate.at, fate="no_plan") if fate.fate == "target" else fate for fate in plan.numbers)
+    return plan.model_copy(update={"targets": (), "numbers": numbers})
+
+
 def is_plan(plan: ReadPlan) -> bool:
     """Return whether a document holds anything of a plan: a target, a duty or a body that answers for something."""
     return bool(plan.targets or plan.duties or any(clause.lists for clause in plan.outline.clauses))
@@ -215,6 +233,7 @@ def read_plan(document: DocumentText, catalog: Catalog, *, exclude_lexicon: froz
         numbers=final,
         findings=findings,
     )
+    plan = plan if _speaks_as_plan(plan) else _without_promises(plan)
     return plan.model_copy(update={"findings": (*_without_plan(document, plan), *findings)})
 
 

@@ -43,7 +43,11 @@ def _one_of(words: list[str]) -> str:
 _SCALE: Final = r"(?:万亿|百万|千万|十万|万|亿|百(?!分)|千(?![瓦米克焦伏]))"
 _WORD: Final = _one_of(_WORDS)
 _LOWER: Final = _one_of(
-    [word for word in (*_WORDS, "a", "d", "K", "k") if word not in _SHARE and word not in ("大", "成", "番", "分", "级", "星")]
+    [
+        word
+        for word in (*_WORDS, "a", "d", "K", "k")
+        if word not in _SHARE and word not in ("大", "成", "番", "分", "级", "星")
+    ]
 )
 _UNIT: Final = re.compile(
     rf"{_SCALE}?(?:{_WORD})(?:(?:/|[·•・⋅*])\(?{_SCALE}?(?:{_LOWER})(?:[·•・⋅*](?:{_LOWER}))?\)?|每{_SCALE}?(?:平方米|平方公里|公里|人|户|年|日|天|公顷|立方米|吨))*"

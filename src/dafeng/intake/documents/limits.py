@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Location, Severity
 
 __all__ = ["DocumentLimits", "document_finding", "refuse", "refuse_damaged", "refuse_encrypted", "refuse_large"]
+
+_REASONS: Final = {
+    "empty": "文件是空的",
+    "no-text": "文件里没有文字",
+    "unreadable": "文件打不开",
+    "encrypted": "文件设了密码",
+    "damaged": "文件损坏或不完整",
+    "scan": "PDF 中没有可以复制的文字，是扫描件或空白页",
+    "too-large": "文件超出上限",
+    "unknown-format": "不是能读取的文件格式",
+    "not-text": "既不是已知的文件格式，也不是文本",
+    "zip-bomb": "压缩内容异常膨胀",
+    "needs-libreoffice": "这种格式要靠 LibreOffice 转换，而本机没有安装",
+    "not-converted": "LibreOffice 未能转换这个文件",
+    "unmapped-font": "字体没有编码对照，文字无法还原",
+}
 
 
 @dataclass(frozen=True)
@@ -52,10 +69,11 @@ def refuse(file: str, problem: str, *, expected: str, next_step: str, name: str,
     Examples
     --------
     >>> print(refuse("a.docx", "it is empty", expected="a document", next_step="copy it again", name="intake.document.empty"))
-    [input] read the document a.docx: it is empty; expected: a document; next: copy it again
+    [input] read the document a.docx: 文件是空的 / it is empty; expected: a document; next: copy it again
     """
+    reason = _REASONS.get(name.rpartition(".")[2], "文件不能读取")
     return InputError(
-        problem,
+        f"{reason} / {problem}",
         doing=f"read the document {file}",
         expected=expected,
         next_step=next_step,

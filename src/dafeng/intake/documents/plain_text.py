@@ -1,4 +1,4 @@
-"""Plain text files as documents: a block a line, page numbers left out, form feeds as pages."""
+"""Plain text files as documents: a block a line, rows of tables as cells, page numbers left out, form feeds as pages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from dafeng.intake.encoding import decode_text
 __all__ = ["decode_document", "furniture_finding", "read_plain"]
 
 _FEWEST_BARE: Final = 3
+_RULER: Final = re.compile(r"[\s|:+-]+")
+_WIDE: Final = re.compile(r"\s*(?:\u3000|[ \xa0]{2})\s*")
 
 
 def decode_document(data: bytes, file: str) -> str:
@@ -42,13 +44,17 @@ def read_plain(text: str, file: str) -> tuple[tuple[Block, ...], list[Finding]]:
     r"""Return the lines of a text as blocks.
 
     A page number in dashes or words is dropped wherever it stands alone; digits alone only where three or more of them
-    count up one by one, or where they stand beside a form feed.
+    count up one by one, or where they stand beside a form feed. Lines one after the other that tabs, bars or wide gaps cut
+    into columns are rows of a table.
 
     Examples
     --------
     >>> blocks, _ = read_plain("一、目标\n到2030\n— 3 —\n年，达到8％。", "a.txt")
     >>> [block.text for block in blocks]
     ['一、目标', '到2030', '年，达到8％。']
+    >>> blocks, _ = read_plain("指标\t2025年\n绿化覆盖率\t38％", "a.txt")
+    >>> [(block.text, block.row, block.column) for block in blocks]
+    [('指标', 1, 1), ('2025年', 1, 2), ('绿化覆盖率', 2, 1), ('38％', 2, 2)]
     """
     pages = re.split("\f", re.sub(r"\r\n?|\u2028|\u2029|\x0b|\x85", "\n", text))
     lines = [(number, line) for number, page in enumerate(pages, start=1) for line in clean(page).split("\n")]
@@ -56,15 +62,61 @@ def read_plain(text: str, file: str) -> tuple[tuple[Block, ...], list[Finding]]:
     written = [index for index, (_, line) in enumerate(lines) if line.strip()]
     numbers = {index for index in written if is_page_number(lines[index][1], bare=False)}
     numbers |= _counting([index for index in written if index not in numbers], lines, paged)
+    rows = _rows([(index, lines[index][1]) for index in written if index not in numbers])
     out = BlockList()
+    row, table = 0, 0
     for index in written:
-        if index not in numbers:
-            page, line = lines[index]
-            out.paragraph(line, page=page if paged else None)
+        if index in numbers:
+            continue
+        page = lines[index][0] if paged else None
+        fields = rows.get(index)
+        if fields is None:
+            row = 0
+            out.paragraph(lines[index][1], page=page)
+            continue
+        table = table if row else out.table()
+        row += 1
+        for column, field in enumerate(fields, start=1):
+            out.cell(field, table=table, row=row, column=column, page=page)
     blocks, _, findings = number_blocks(out.blocks, file)
     if numbers:
         findings.insert(0, furniture_finding(file, len(numbers), lines[min(numbers)][1].strip()))
     return blocks, findings
+
+
+def _fields(line: str) -> tuple[str, list[str]]:
+    """Return what cuts a line into columns, and the columns; a ruler under the heads of a table has none."""
+    bare = line.strip()
+    if bare.startswith("|") and bare.endswith("|") and bare.count("|") > 2:
+        return "|", [] if _RULER.fullmatch(bare) else [field.strip() for field in bare[1:-1].split("|")]
+    fields = [field.strip() for field in line.rstrip().split("\t")]
+    if sum(map(bool, fields)) > 1:
+        return "\t", fields
+    fields = _WIDE.split(bare)
+    return ("  ", fields) if len(fields) > 2 else ("", [bare])
+
+
+def _rows(written: list[tuple[int, str]]) -> dict[int, list[str]]:
+    """Return the columns of the lines that are rows of tables."""
+    rows: dict[int, list[str]] = {}
+    run: list[tuple[int, list[str]]] = []
+    before = ""
+    for index, line in [*written, (-1, "")]:
+        mark, fields = _fields(line)
+        if run and (mark != before or (mark == "  " and len(fields) != len(run[-1][1]))):
+            rows |= dict(run) if _is_table(run, before) else {}
+            run = []
+        if mark:
+            run.append((index, fields))
+        before = mark
+    return rows
+
+
+def _is_table(run: list[tuple[int, list[str]]], mark: str) -> bool:
+    """Whether lines cut into columns are rows: not lines of contents, names side by side under a letter, or one line alone."""
+    full = [fields for _, fields in run if sum(map(bool, fields)) > 1]
+    contents = all(len(fields) == 2 and fields[1].strip("-—－ ").isdigit() for fields in full)
+    return len(full) >= (3 if mark == "  " else 2) and not contents
 
 
 def _counting(written: list[int], lines: list[tuple[int, str]], paged: bool) -> set[int]:
