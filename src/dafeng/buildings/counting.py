@@ -2,7 +2,8 @@
 
 A thing **counts** where the condition holds, its statistic date is known, and value and weight are known. It is **open** where
 any of these is unknown and none rules it out: it does not count, and lowers the coverage. Everything else is none of the
-roll-up's business. Cohorts are things at one spot, of one class, that enter and leave in the same periods; every place, year
+roll-up's business. Where it is asked whether a condition holds for **all**, a thing that fulfils it and of which only the date
+or the belonging is unknown changes no answer: it is **idle**, and open only where nothing else counts. Cohorts are things at one spot, of one class, that enter and leave in the same periods; every place, year
 and class is put together from them, so that nothing is added twice and nothing is ever subtracted.
 """
 
@@ -27,7 +28,7 @@ FIRST_KEYS: Final = 20
 OTHER: Final = ""
 """Class of a thing whose class is known and no code of the vocabulary: it counts in ``all`` and in no class."""
 _WEIGHTED: Final = (Aggregate.MEAN, Aggregate.SHARE)
-_SUMS: Final = ("n", "open", "total", "mass", "open_mass", "open_weighed")
+_SUMS: Final = ("n", "open", "idle", "total", "mass", "open_mass", "open_weighed")
 _MARKS: Final = ("mark_a", "mark_b")
 _SIGNIFICANT: Final = 12  # sums of a ledger in another order differ in the digits after these
 
@@ -39,7 +40,7 @@ class Answers(NamedTuple):
     ----------
     things : DataFrame
         One row a thing that counts or is open, in the order of keys: thing (number), row (of the base frame), spot, the
-        breakdown columns, enter and leave (first and last period, numbered), counts, undated, value, weight.
+        breakdown columns, enter and leave (first and last period, numbered), known, idle, undated, value, weight.
     undated, future : int
         Things without a statistic date, and with one after the day of the roll-up.
     undated_rows, future_rows : list of int
@@ -101,7 +102,7 @@ def answer(
         .drop("late", "holds", "come", "end")
         .with_columns(pl.col("enter").clip(0).cast(pl.Int32), pl.col("leave").cast(pl.Int32))
     )
-    undated = things.filter("undated")["row"]
+    undated = things.filter(pl.col("undated") & ~pl.col("idle"))["row"]
     counted = things.filter("known")
     return Answers(
         things.drop("done") if rollup.done is None else _since_done(things, first, count, spans[-1].last),
@@ -148,7 +149,7 @@ def _since_done(things: pl.DataFrame, first: int, count: int, last: date) -> pl.
 
     Where it holds and nobody knows since when, it holds in the last period, and what it was before is open.
     """
-    true = pl.col("known") & (pl.col("value") == 1.0)
+    true = (pl.col("known") | pl.col("idle")) & (pl.col("value") == 1.0)
     at = (
         pl.when(pl.col("done") > last)
         .then(count)
@@ -160,7 +161,8 @@ def _since_done(things: pl.DataFrame, first: int, count: int, last: date) -> pl.
     before = met.filter(pl.col("enter") < pl.col("at")).with_columns(
         leave=pl.min_horizontal("leave", pl.col("at") - 1),
         value=pl.when(pl.col("done").is_not_null()).then(0.0),
-        known=pl.col("done").is_not_null(),
+        known=pl.col("known") & pl.col("done").is_not_null(),
+        idle=pl.lit(False),
     )
     after = met.with_columns(enter=pl.max_horizontal("enter", "at")).filter(pl.col("enter") <= pl.col("leave"))
     parts = [things.filter(~true.fill_null(False)), *(part.drop("at") for part in (before, after))]
@@ -232,6 +234,11 @@ def _asked(
             **{f"class_{name}": _class(rollup, name, field, codes[name]) for name, field in rollup.breakdowns.items()},
         )
         .with_columns(known=pl.all_horizontal(pl.col("holds").fill_null(False), *known))
+        .with_columns(
+            idle=~pl.col("known") & (pl.col("value") == 1.0).fill_null(False)
+            if rollup.aggregate is Aggregate.ALL
+            else pl.lit(False)
+        )
         .collect()
     )
 
@@ -262,7 +269,8 @@ def cohorts(things: pl.DataFrame, rollup: Rollup, marks: pl.DataFrame) -> pl.Dat
         .group_by(["spot", *_classes(rollup), "enter", "leave"], maintain_order=True)
         .agg(
             n=known.sum().cast(pl.Int64),
-            open=(~known).sum().cast(pl.Int64),
+            open=(~known & ~pl.col("idle")).sum().cast(pl.Int64),
+            idle=pl.col("idle").sum().cast(pl.Int64),
             total=total,
             mass=weight.filter(known).sum(),
             open_mass=weight.filter(weighed).sum(),

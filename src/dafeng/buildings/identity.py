@@ -7,6 +7,7 @@ in phase (一期, 二期), building number or section are never proposed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,6 +16,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.process import cpdist
 
 from dafeng.base.finding import Finding, Location, Severity
+from dafeng.base.place import PlaceLevel, PlaceTree
 from dafeng.catalog import Catalog
 from dafeng.catalog.ledger_schemas import RecordLink, Register
 
@@ -53,6 +55,8 @@ LOW: Final = 0.75
 _COMMON: Final = 60
 """A pair of letters that more things of one place have than this tells nothing."""
 _RARE_PAIRS: Final = 6
+_ENOUGH: Final = 3
+_DIVISIONS: Final = ("特别行政区", "自治区", "自治州", "自治县", "新区", "省", "市", "区", "县", "盟", "旗")
 _LETTERS: Final = 40
 _WORDS: Final = r"项目|工程|建设|小区|住宅|商品房|新建|改造|地块|及|配套|设施|等|的"
 _DIGITS: Final = {"一": "1", "二": "2", "三": "3", "四": "4", "五": "5", "六": "6", "七": "7", "八": "8", "九": "9", "十": "10",
@@ -104,6 +108,7 @@ def find_candidates(
     *,
     decided: Iterable[RecordLink] = (),
     low: float = LOW,
+    places: PlaceTree | None = None,
 ) -> pl.DataFrame:
     """Return pairs of things with different keys that may be one.
 
@@ -115,6 +120,8 @@ def find_candidates(
         Pairs that a person looked at are not proposed again.
     low : float
         Least likeness that is listed.
+    places : PlaceTree, optional
+        Names at the beginning that say no more than where the thing lies are then left aside (青岛市市南区幸福里: 幸福里).
 
     Returns
     -------
@@ -133,9 +140,12 @@ def find_candidates(
     blank = [pl.lit(None, kind).alias(name) for name, kind in MATCH_SCHEMA.items() if name not in things.columns]
     frame = things.with_columns(blank).select(pl.col(name).cast(kind) for name, kind in MATCH_SCHEMA.items())
     frame = frame.filter(pl.col("name").is_not_null()).unique(["register", "key"], keep="first").sort("register", "key")
-    plain = _plain(pl.col("name"))
+    frame = frame.with_columns(plain=_plain(pl.col("name")))
+    if places is not None:
+        frame = pl.concat([_without_places(part, places) for part in frame.partition_by("place", maintain_order=True)])
+        frame = frame.sort("register", "key")
+    plain = pl.col("plain")
     frame = frame.with_columns(
-        plain=plain,
         core=plain.str.replace_all(_PARTS, "").str.replace_all(_WORDS, ""),
         part=plain.str.extract_all(_PARTS).list.eval(pl.element().str.replace_all("第", "")).list.sort().list.join("|"),
     ).with_row_index("id")
@@ -151,6 +161,32 @@ def find_candidates(
         .join(_settled(decided), on=["first", "second"], how="anti")
         .sort("score", "first", "second", descending=[True, False, False])
     )
+
+
+def _without_places(frame: pl.DataFrame, places: PlaceTree) -> pl.DataFrame:
+    """Return things of one place with plain names that do not begin with it or with what it lies in.
+
+    A short name (青岛) goes only where enough of a name is left: 青岛花园 keeps it.
+    """
+    place = frame["place"][0]
+    if place is None or place not in places:
+        return frame
+    own = [places.get(place), *(one for one in places.ancestors(place) if one.level is not PlaceLevel.NATION)]
+    full = {name for one in own for name in (one.name, *one.aliases) if name.endswith(_DIVISIONS)}
+    short = {name for one in own for name in (one.name, *one.aliases)}
+    short |= {name.removesuffix(end) for name in full for end in _DIVISIONS if name.endswith(end)}
+    plain = pl.col("plain")
+
+    def begin(names: Iterable[str]) -> str:
+        said = sorted({name for name in names if len(name) > 1}, key=lambda name: (-len(name), name))
+        folded = pl.select(_plain(pl.lit(pl.Series(said, dtype=pl.String)))).to_series()
+        return rf"^(?:{'|'.join(re.escape(name) for name in folded if name) or '$^'})+"
+
+    bare = plain.str.replace(begin(full), "")
+    shorter = plain.str.replace(begin(full | short), "")
+    left = shorter.str.replace_all(_WORDS, "").str.len_chars()
+    chosen = pl.when(left >= _ENOUGH).then(shorter).when(bare != "").then(bare).otherwise(plain)
+    return frame.with_columns(plain=chosen)
 
 
 def _blocked(frame: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,9 @@ The rules, in the order in which they are asked:
 - **The statistic date decides the year.** A date after `as_of` is not counted. A missing date leaves the thing open in every
   year that it may belong to; where the stage that it has reached comes before that date is due, it has not come to it yet.
 - **Three answers.** A thing for which the condition, the value or the weight is unknown is open: it does not count and lowers
-  the coverage. Where every thing is open there is no value; an unknown is never a zero.
+  the coverage. Where every thing is open there is no value; an unknown is never a zero. Whether a condition holds for all is
+  not put in doubt by a thing that fulfils it, whatever year it belongs to; one that fails it, without a date, leaves every
+  year that it may belong to open.
 - **Zero is said where the ledger speaks.** A division of which the ledger has a row of that year or an earlier one has zero
   where nothing counts; a division without any row, and the years before its first, have no value (not reported). Of a
   division with parts the coverage is also the share of its parts of which the ledger says anything; `complete` declares
@@ -45,7 +47,7 @@ from dafeng.catalog.expression import expression_names
 from dafeng.catalog.ledger_schemas import Rollup
 from dafeng.methods import compute_formulas
 
-__all__ = ["MEMBERS_SCHEMA", "RolledUp", "members_of", "roll_up"]
+__all__ = ["MEMBERS_SCHEMA", "RolledUp", "members_of", "roll_up", "yielded_by"]
 
 _SHOWN: Final = 5
 _OVER: Final = 1e-9
@@ -342,8 +344,10 @@ def _results(counted: _Counted, periods: int) -> pl.DataFrame:
     return (
         grid.join(sums.lazy(), on=["place", "view", "at", *classes], how="left")
         .with_columns(
-            pl.col("n", "open", "open_weighed").fill_null(0), pl.col("total", "mass", "open_mass").fill_null(0.0)
+            pl.col("n", "open", "idle", "open_weighed").fill_null(0),
+            pl.col("total", "mass", "open_mass").fill_null(0.0),
         )
+        .with_columns(open=pl.when(pl.col("n") == 0).then(pl.col("open") + pl.col("idle")).otherwise("open"))
         .with_columns(pl.col("mark_a", "mark_b").fill_null(0))
         .sort("place", "at", *classes)
         .collect()
@@ -480,16 +484,36 @@ def _once(observations: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
     ]
 
 
-def _ratios(
-    observations: pl.DataFrame, rollups: Sequence[Rollup], catalog: Catalog
-) -> tuple[pl.DataFrame, pl.DataFrame, list[Finding]]:
-    """Return the indicators by formula whose every input was rolled up, under the dataset of their first input."""
-    datasets = {rollup.indicator: f"ledger-{rollup.registers[0]}" for rollup in reversed(rollups)}
+def _datasets(rollups: Iterable[Rollup], catalog: Catalog) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Return the dataset of each indicator that roll-ups count, and the inputs of those that follow from them by formula."""
+    datasets = {rollup.indicator: f"ledger-{rollup.registers[0]}" for rollup in reversed(list(rollups))}
     inputs = {
         one.id: expression_names(one.formula)
         for one in catalog.indicators.values()
         if one.formula is not None and one.id not in datasets and set(expression_names(one.formula)) <= set(datasets)
     }
+    return datasets, inputs
+
+
+def yielded_by(catalog: Catalog) -> set[tuple[str, str]]:
+    """Return every indicator with dataset that the roll-ups of a catalog yield, directly or by formula.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> ("new_building_area", "ledger-projects") in yielded_by(load_catalog())
+    True
+    """
+    datasets, inputs = _datasets(catalog.rollups.values(), catalog)
+    own = {(rollup.indicator, f"ledger-{rollup.registers[0]}") for rollup in catalog.rollups.values()}
+    return own | {(name, datasets[names[0]]) for name, names in inputs.items()}
+
+
+def _ratios(
+    observations: pl.DataFrame, rollups: Sequence[Rollup], catalog: Catalog
+) -> tuple[pl.DataFrame, pl.DataFrame, list[Finding]]:
+    """Return the indicators by formula whose every input was rolled up, under the dataset of their first input."""
+    datasets, inputs = _datasets(rollups, catalog)
     wanted = {name: catalog.indicators[name] for name in (*inputs, *datasets)}
     plain = {
         name: one if name in inputs or one.formula is None else one.model_copy(update={"formula": None})

@@ -62,7 +62,7 @@ def date_findings(
 
 def gap_findings(rollup: Rollup, ledger: Ledger, answers: Answers, catalog: Catalog) -> list[Finding]:
     """Return a finding on things that are open for want of a field, and one on things without a class."""
-    unsettled = answers.things.filter(~pl.col("known") & ~pl.col("undated"))["row"]
+    unsettled = answers.things.filter(~pl.col("known") & ~pl.col("idle") & ~pl.col("undated"))["row"]
     findings = []
     title = catalog.indicator(rollup.indicator).zh
     if unsettled.len():

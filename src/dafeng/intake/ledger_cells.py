@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 import polars as pl
 
 from dafeng.base.errors import PeriodError, UnitError, close_names
-from dafeng.base.ledger import STAGE_NAMES
 from dafeng.base.period import PeriodKind, read_period
 from dafeng.base.place import Place, PlaceKind, PlaceTree
 from dafeng.base.quantity import conversion_factor, dimension_of, fold_width
@@ -134,10 +133,6 @@ def read_choices(texts: pl.Series, field: ProjectField) -> pl.DataFrame:
     """Return the option code that each text names."""
     words = choice_words(field)
     if field.id == "stage":
-        words |= {name: str(stage) for stage, name in STAGE_NAMES.items()} | {
-            "竣工": "acceptance",
-            "验收": "acceptance",
-        }
         words |= {f"{word}阶段": code for word, code in words.items()}
 
     def look_up(text: str | None) -> Sequence[Any]:
@@ -326,6 +321,7 @@ def read_places(texts: pl.Series, zones: pl.Series | None, tree: PlaceTree, home
         As for other readers, with ``zone``: the zone's id, or its name as it stands where the catalog has none.
     """
 
+    @cache
     def found(text: str) -> list[Place]:
         near = tree.candidates(text, within=home) if home is not None else []
         return near if len(near) == 1 else tree.candidates(text)

@@ -17,7 +17,7 @@ import polars as pl
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding
-from dafeng.base.ledger import LEDGER_KEY, MACHINE_SHEET, RECORD_COLUMNS
+from dafeng.base.ledger import LEDGER_KEY, MACHINE_SHEET, RECORD_COLUMNS, code_key
 from dafeng.base.listener import Listener, silent
 from dafeng.catalog import Catalog
 from dafeng.catalog.ledger_schemas import Register
@@ -259,7 +259,12 @@ def _without_twins(rows: pl.DataFrame, reader: RowReader) -> pl.DataFrame:
     twins = rows.filter(pl.struct(LEDGER_KEY).is_duplicated())
     if twins.is_empty():
         return rows
-    said = [name for name in reader.schema if name not in RECORD_COLUMNS]
+    codes = set(reader.register.identity) - {reader.register.name_field}
+    said = [  # a code written in another way is the same code
+        code_key(pl.col(name)) if name in codes and dtype == pl.String() else pl.col(name)
+        for name, dtype in reader.schema.items()
+        if name not in RECORD_COLUMNS
+    ]
     twins = twins.with_columns(_said=pl.struct(said).hash())
     grouped = twins.group_by(LEDGER_KEY, maintain_order=True).agg(
         kinds=pl.col("_said").n_unique(),

@@ -10,13 +10,14 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import IO, Final
 from xml.etree import ElementTree
 
+import polars as pl
+
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding
+from dafeng.intake.plain_sheets import plain_strings, read_plain_cells, shown_number
 from dafeng.intake.sheets import Limits, Sheet, cell_name, file_finding, hidden_sheet, sheet_of_rows, too_large
 
 __all__ = ["read_xlsx"]
@@ -31,6 +32,9 @@ _DATE_FORMATS: Final = {
     **dict.fromkeys((28, 29, 51, 53, 56), "ymd"),
     52: "ym",
 }
+PLAIN_FROM = 1 << 18
+"""Bytes of a part from which it is read with whole arrays where it is written plainly."""
+_PIECE: Final = 1 << 20
 _SPLIT: Final = "把需要的工作表另存为 CSV（UTF-8），或拆成较小的文件"
 
 
@@ -61,6 +65,16 @@ class _Archive:
             return _Part(self, self.zip.open(name))
         except (KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise _corrupt(self.file, f"part {name}: {error}") from error
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Return a part piece by piece."""
+        part = self.part(name)
+        while piece := part.read(_PIECE):
+            yield piece
+
+    def large(self, name: str) -> bool:
+        """Return whether a part is worth reading with whole arrays."""
+        return self.zip.getinfo(name).file_size >= PLAIN_FROM
 
     def tree(self, name: str) -> ElementTree.Element:
         try:
@@ -141,7 +155,7 @@ def _read_book(archive: _Archive, file: str) -> list[Sheet]:
         for item in archive.tree("xl/_rels/workbook.xml.rels"):
             target = item.get("Target", "")
             targets[item.get("Id", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
-    strings = list(_shared_strings(archive, space)) if "xl/sharedStrings.xml" in archive.names else []
+    strings = _shared_strings(archive, space)
     formats = _formats(archive, space) if "xl/styles.xml" in archive.names else []
     sheets = []
     for item in book.iter(f"{space}sheet"):
@@ -153,11 +167,21 @@ def _read_book(archive: _Archive, file: str) -> list[Sheet]:
     return sheets
 
 
-def _shared_strings(archive: _Archive, space: str) -> Iterator[str]:
-    for _, element in _events(archive, "xl/sharedStrings.xml"):
+def _shared_strings(archive: _Archive, space: str) -> list[str]:
+    part = "xl/sharedStrings.xml"
+    if part not in archive.names:
+        return []
+    if archive.large(part):
+        plain = plain_strings(b"".join(archive.pieces(part)), lambda item: _text_of(item, space))
+        if plain is not None:
+            return plain.to_list()
+        archive.used -= archive.zip.getinfo(part).file_size
+    found = []
+    for _, element in _events(archive, part):
         if element.tag == f"{space}si":
-            yield _text_of(element, space)
+            found.append(_text_of(element, space))
             element.clear()
+    return found
 
 
 def _text_of(element: ElementTree.Element, space: str) -> str:
@@ -207,6 +231,18 @@ def _read_sheet(
     epoch: int,
     hidden: bool,
 ) -> Sheet:
+    used = archive.used
+    if archive.large(part):
+        texts = pl.Series(strings, dtype=pl.String)
+        plain = read_plain_cells(
+            archive.pieces(part), strings=texts, formats=formats, epoch=epoch, limits=archive.limits
+        )
+        if plain is not None and plain.skeleton.tag == f"{space}worksheet":
+            columns = [item for item in plain.skeleton.iter(f"{space}col") if item.get("hidden") in ("1", "true")]
+            areas = [_area(item.get("ref", "")) for item in plain.skeleton.iter(f"{space}mergeCell")]
+            findings = _hidden_findings(archive.file, name, plain.hidden, len(columns), hidden=hidden)
+            return Sheet(name, plain.frame, plain.marks, tuple(area for area in areas if area), findings)
+        archive.used = used
     rows: list[list[str | None]] = []
     marks: list[tuple[int, int, str]] = []
     merged: list[tuple[int, int, int, int]] = []
@@ -249,21 +285,26 @@ def _read_sheet(
             area = _area(element.get("ref", ""))
             if area is not None:
                 merged.append(area)
+    findings = _hidden_findings(archive.file, name, hidden_lines, hidden_columns, hidden=hidden)
+    return sheet_of_rows(name, rows, marks=marks, merged=tuple(merged), findings=findings)
+
+
+def _hidden_findings(file: str, name: str, lines: int, columns: int, *, hidden: bool) -> tuple[Finding, ...]:
     findings: tuple[Finding, ...] = ()
-    if hidden_lines or hidden_columns:
+    if lines or columns:
         findings += (
             file_finding(
                 "intake.sheet.hidden-lines",
-                f"有隐藏（或被筛选掉）的行 {hidden_lines} 行、列 {hidden_columns} 组，仍按可见读取",
-                archive.file,
+                f"有隐藏（或被筛选掉）的行 {lines} 行、列 {columns} 组，仍按可见读取",
+                file,
                 expected="没有隐藏行列的表",
                 next_step="取消隐藏与筛选，确认这些行列确应导入；不应导入的删去",
                 sheet=name,
             ),
         )
     if hidden:
-        findings += (hidden_sheet(archive.file, name),)
-    return sheet_of_rows(name, rows, marks=marks, merged=tuple(merged), findings=findings)
+        findings += (hidden_sheet(file, name),)
+    return findings
 
 
 def _column_of(reference: str | None, previous: int) -> int:
@@ -307,26 +348,10 @@ def _read_cell(
         raw = raw.removesuffix("T00:00:00")
     elif kind == "n" and raw is not None:
         style = int(cell.get("s", "0"))
-        raw = _shown_number(raw, formats[style] if style < len(formats) else "", epoch)
+        raw = shown_number(raw, formats[style] if style < len(formats) else "", epoch)
     if formula is not None and (raw is None or raw == ""):
         return f"={formula.text or ''}", "formula-without-value"
     return (raw if raw is not None and raw.strip() else None), mark
-
-
-def _shown_number(raw: str, kind: str, epoch: int) -> str:
-    try:
-        number = float(raw)
-    except ValueError:
-        return raw
-    if kind == "percent":
-        return f"{(Decimal(repr(number)) * 100).normalize():f}%"
-    if kind and 0 < number < 2_958_466:
-        start = datetime(1904, 1, 1) if epoch == 1904 else datetime(1899, 12, 30)
-        day = start + timedelta(days=int(number))
-        return day.strftime({"y": "%Y", "ym": "%Y-%m", "m": "%Y-%m"}.get(kind, "%Y-%m-%d"))
-    if number.is_integer() and abs(number) < 1e15:
-        return str(int(number))
-    return repr(number)
 
 
 def _corrupt(file: str, problem: str) -> InputError:

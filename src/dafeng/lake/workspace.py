@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -240,22 +241,6 @@ class Workspace:
             write_whole(target, path.read_bytes())
         return len(paths)
 
-    def put_catalog_file(self, name: str, text: str) -> Path:
-        """Write one file of the workspace's own catalog in one step, and return where it lies.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     workspace = Workspace.create(Path(folder) / "w", title="试")
-        ...     workspace.put_catalog_file("links/a.yaml", "links: []").read_text()
-        'links: []'
-        """
-        target = self.catalog_folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, text.encode())
-        return target
-
     def put_catalog_files(self, files: Mapping[str, str]) -> list[Finding]:
         """Write files of the workspace's catalog, but only where the catalog holds with them.
 
@@ -268,15 +253,24 @@ class Workspace:
         -------
         list of Finding
             Faults that the new files would bring; nothing is written where there is one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     workspace = Workspace.create(Path(folder) / "w", title="试")
+        ...     faults = workspace.put_catalog_files({"links/a.yaml": "links: [{id: a}]"})
+        ...     bool(faults), (workspace.catalog_folder / "links/a.yaml").exists()
+        (True, False)
         """
         with tempfile.TemporaryDirectory(dir=self.root, prefix=".trial-") as trial:
+            if self.catalog_folder.is_dir():
+                shutil.copytree(self.catalog_folder, trial, dirs_exist_ok=True)
             for name, text in files.items():
                 path = Path(trial) / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            faults = [
-                fault for fault in check_folders([self.catalog_folder, Path(trial)])[1] if trial in fault.where.file
-            ]
+            faults = [fault for fault in check_folders([Path(trial)])[1] if trial in fault.where.file]
             if any(fault.severity is Severity.ERROR for fault in faults):
                 return [
                     fault.model_copy(

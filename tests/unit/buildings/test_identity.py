@@ -77,3 +77,29 @@ def test_a_pair_that_a_person_decided_is_not_proposed_again_and_others_are_asked
 def test_nothing_comes_of_nothing() -> None:
     assert find_candidates(pair("", "—")).is_empty()
     assert find_candidates(pair("幸福里", "幸福里").head(0)).is_empty()
+
+
+TREE = small_catalog().places
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("青岛市市南区金水路学校项目", "金水路学校"),
+        ("山东省青岛市市南区金水路学校", "市南区金水路学校新建工程"),
+        ("青岛金水路学校", "金水路学校"),
+    ],
+)
+def test_names_of_its_own_places_before_a_name_say_nothing(first: str, second: str) -> None:
+    things = pair(first, second, places=("qingdao-shinan", "qingdao-shinan"))
+    found = find_candidates(things, places=TREE)
+    assert found.select("first", "second").rows() == [("a", "b")]
+    assert found["score"][0] > 0.9
+
+
+def test_a_short_name_of_a_place_stays_where_little_else_is_left_and_other_places_always_stay() -> None:
+    own = ("qingdao-shinan", "qingdao-shinan")
+    assert find_candidates(pair("青岛花园", "市南花园", places=own), places=TREE, low=0.9).is_empty()
+    assert find_candidates(pair("济南市金水学校", "金水学校", places=own), places=TREE, low=0.9).is_empty()
+    unknown = pair("青岛市市南区金水路学校", "金水路学校")
+    assert find_candidates(unknown, places=TREE).equals(find_candidates(unknown))

@@ -342,3 +342,64 @@ def test_roll_ups_without_ledgers_are_named_once():
     result = rolled(a_project("a"))
     (idle,) = [one for one in result.findings if one.name == "buildings.rollup.no-ledger"]
     assert idle.evidence["rollups"] == "labels_standing、old_done"
+
+
+@pytest.mark.parametrize(
+    ("undated", "expected"),
+    [
+        ({"green": True}, 1.0),  # fulfilled in whichever year: harmless
+        ({"green": False}, None),  # fails, but in which year
+        ({"green": None}, None),
+    ],
+)
+def test_a_thing_without_a_date_leaves_all_open_only_where_it_may_fail(undated, expected):
+    result = rolled(a_project("1"), a_project("2", None, **undated))
+    assert value(result, "all_green", "east") == expected
+    assert one(result, "all_green", "east")["coverage"] == (1.0 if expected else 0.5)
+    undated_told = [
+        found
+        for found in result.findings
+        if found.name == "buildings.rollup.undated" and "all_green" in str(found.evidence)
+    ]
+    assert not undated_told or expected is None
+
+
+def test_a_failing_thing_with_a_date_decides_whatever_else_is_undated():
+    result = rolled(a_project("1", green=False), a_project("2", None), a_project("3", None, green=False))
+    assert value(result, "all_green", "east") == 0.0
+
+
+def test_where_nothing_but_an_undated_thing_is_known_all_is_not_known():
+    result = rolled(a_project("1", "2022-05-01"), a_project("2", None))
+    later = one(result, "all_green", "east", "2024")
+    assert (later["value"], later["missing_reason"], later["coverage"]) == (None, "not_available", 0.0)
+    assert value(result, "all_green", "east", "2022") == 1.0
+
+
+def test_a_thing_that_fulfils_is_harmless_where_it_is_unknown_whether_it_belongs():
+    rule = {"id": "all_star_green", "indicator": "all_green", "registers": ["projects"], "aggregate": "all", "value": "green",
+            "when": "star >= 1", "basis": "stars"}  # fmt: skip
+    catalog = ledger_catalog(rollups=[rule])
+    for green, expected in ((True, 1.0), (False, None)):
+        result = rolled(
+            a_project("1"), a_project("2", star=None, green=green), catalog=catalog, rollups=["all_star_green"]
+        )
+        assert value(result, "all_green", "east") == expected
+
+
+def test_an_undated_thing_is_harmless_from_the_day_on_which_it_came_to_fulfil():
+    catalog = ledger_catalog()
+    rule = catalog.rollups["old_done"].model_copy(update={"registers": ("labels",), "value": "green", "when": None,
+        "dated": "completion_date", "done": "label_date", "until": "gone_date"})  # fmt: skip
+    catalog.rollups["old_done"] = rule
+    labels = [
+        {"key": "1", "place": "east", "green": True, "completion_date": "2021-05-01", "label_date": "2021-05-01"},
+        {"key": "2", "place": "east", "green": True, "label_date": "2024-03-01"},
+    ]
+    result = rolled(labels=labels, catalog=catalog, rollups=["old_done"])
+    assert [value(result, "old_done", "east", year) for year in ("2022", "2023", "2024", "2025")] == [
+        None,
+        None,
+        1.0,
+        1.0,
+    ]

@@ -9,6 +9,9 @@ import pytest
 
 from dafeng.base.errors import InputError, UnknownNameError
 from dafeng.base.finding import Severity
+from dafeng.base.quantity import fold_width
+from dafeng.catalog import load_catalog
+from dafeng.intake.ledger_cells import read_choices
 from dafeng.intake.ledger_reading import read_ledger
 from ledger_builders import GOOD, HEADS, NOW, names, read_small, small_catalog, with_cell
 
@@ -205,3 +208,42 @@ def test_the_register_is_found_by_its_heads_and_a_file_without_any_is_refused(tm
         read_ledger(path, "small", small_catalog(), recorded_at=NOW)
     with pytest.raises(UnknownNameError, match="smal"):
         read_ledger(path, "smal", small_catalog(), recorded_at=NOW)
+
+
+def test_a_thing_without_a_code_is_known_by_name_and_place_where_the_trade_has_none(tmp_path: Path) -> None:
+    heads = "小区编码,小区,所在地,城镇或乡村,建成年代"
+    rows = [
+        "N-1,幸福里,市南区,城镇,1998",
+        ",和谐苑（一期）,市南区,城镇,1995",
+        ",和谐苑一期,市北区,城镇,1995",
+        ",,市北区,城镇,1990",
+    ]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join([heads, *rows]) + "\n", encoding="utf-8")
+    read = read_ledger(path, "neighbourhoods", load_catalog(), recorded_at=NOW, home="qingdao")
+    assert read.frame["key"].to_list() == ["N-1", "和谐苑一期@qingdao-shinan", "和谐苑一期@qingdao-shibei"]
+    assert read.counts["refused"] == 1
+    assert {"ledger.key.missing"} == {finding.name for finding in read.findings if finding.severity == "error"}
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "code"),
+    [
+        ("building_class", "住宅", "residential"), ("building_class", "公建", "public"), ("building_type", "酒店", "hotel"),
+        ("investor", "财政投资", "government"), ("work", "改扩建", "extension"), ("land_transfer", "招拍挂", "transfer"),
+        ("structure", "框架剪力墙", "concrete"), ("structure", "某种结构", None), ("structure", "砖混", "masonry"), ("structure", "剪力墙", "concrete"),
+        ("stage", "在建", "construction"), ("stage", "竣工", "acceptance"), ("stage", "竣工备案", "filing"), ("stage", "施工阶段", "construction"),
+        ("renovation_progress", "已完工", "done"), ("institution_level", "市直", "city"),
+    ],
+)  # fmt: skip
+def test_words_in_use_are_read_as_options(field: str, text: str, code: str | None) -> None:
+    answer = read_choices(pl.Series([text]), load_catalog().fields[field])
+    assert answer["value"].to_list() == [code]
+
+
+def test_no_word_stands_for_two_options() -> None:
+    for field in load_catalog().fields.values():
+        words: dict[str, str] = {}
+        for option in field.options:
+            for word in (option.code, option.zh, *option.aliases):
+                assert words.setdefault(fold_width(word).casefold(), option.code) == option.code, (field.id, word)
