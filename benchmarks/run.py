@@ -150,6 +150,9 @@ def main(arguments: list[str]) -> None:
     documents = Path(__file__).with_name("documents.py")
     reading = subprocess.run([sys.executable, str(documents)], check=True, capture_output=True, text=True).stdout
     lines += ["", "## Documents", "", "`benchmarks/documents.py`, run by `make bench` too.", "", reading.strip()]
+    plans = Path(__file__).with_name("plan_reader.py")
+    read = subprocess.run([sys.executable, str(plans)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## Plan reader", "", "`benchmarks/plan_reader.py`, run by `make bench` too.", "", read.strip()]
     duties = Path(__file__).with_name("obligations.py")
     checks = subprocess.run([sys.executable, str(duties)], check=True, capture_output=True, text=True).stdout
     lines += ["", "## Obligations", "", "`benchmarks/obligations.py`, run by `make bench` too.", "", checks.strip()]

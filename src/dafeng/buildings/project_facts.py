@@ -12,6 +12,7 @@ from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.quantity import convert, fold_width
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import ProjectField
+from dafeng.intake.ledger_cells import choice_words
 
 __all__ = ["STAGE_WORDS", "field_name", "read_facts", "shown_unit", "shown_value"]
 
@@ -191,12 +192,11 @@ def _value(name: str, value: object, text: str, catalog: Catalog) -> object:
         case "date":
             return value if isinstance(value, date) else _day(text)
         case "choice":
-            codes = {option.code: option.code for option in field.options} | {
-                option.zh: option.code for option in field.options
-            }
-            if text not in codes:
+            codes = choice_words(field)
+            word = fold_width(text).casefold()
+            if word not in codes:
                 raise ValueError(text)
-            return codes[text]
+            return codes[word]
         case _:
             return catalog.places.resolve(text).id if name == "place" else text
 

@@ -403,7 +403,7 @@ def test_stage_words_name_every_stage() -> None:
         ({"总建筑面积": "大"}, "buildings.project.value", "大"),
         ({"总建筑面积": "5000米"}, "buildings.project.value", "5000米"),
         ({"绿色建筑星级": "四星"}, "buildings.project.value", "四星"),
-        ({"建设性质": "重建"}, "buildings.project.value", "重建"),
+        ({"建设性质": "迁建"}, "buildings.project.value", "迁建"),
         ({"施工许可日期": "2026-02-30"}, "buildings.project.value", "2026-02-30"),
         ({"是否分项计量": "可能"}, "buildings.project.value", "可能"),
         ({"所在地": "某地"}, "buildings.project.value", "某地"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 from docx import Document
 
@@ -35,6 +36,23 @@ def test_draft_and_notes_are_written(tmp_path: Path, capsys: pytest.CaptureFixtu
     first = out.read_bytes()
     assert run(*CHANGCHUN, "--allocations", str(table), "--out", str(out), "-q") == 0
     assert out.read_bytes() == first
+
+
+def test_allocations_stand_in_workbooks_and_short_rows_are_open(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [("目标编号", "分解值", "备注"), ("heat-network-2025", 1200, "已核"), ("leakage-2030", None, None)]
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "分解.xlsx")
+    (tmp_path / "分解.csv").write_text("目标编号,分解值\nheat-network-2025,1200\nleakage-2030\n", encoding="utf-8")
+    (tmp_path / "分解.json").write_text('{"heat-network-2025": 1200, "leakage-2030": null}', encoding="utf-8")
+    for name in ("分解.xlsx", "分解.csv", "分解.json"):
+        found = answer(capsys, *CHANGCHUN, "--allocations", str(tmp_path / name), "-q")
+        slots = {each["id"]: each["slot"] for each in found["draft"]["targets"]}
+        assert [slot for slot in slots.values() if slot == "allocated"] == ["allocated"]
+        assert slots["heat-network-2025"] == "allocated"
 
 
 def test_a_red_head_is_drawn_only_when_asked_for(tmp_path: Path) -> None:

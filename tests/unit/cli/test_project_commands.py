@@ -215,3 +215,12 @@ def test_the_review_table_sets_duties_before_wishes() -> None:
     assert groups[-1] == "提倡与对照"
     assert paper.id == "review-project"
     assert len(groups) == 4
+
+
+def test_words_in_use_are_taken_for_the_options_of_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["project", "check", "--place", "青岛", "--set", "投资性质=政府投资", "--set", "所在地域=城镇", "--json"]
+    run(*words)
+    said = capsys.readouterr().out
+    assert json.loads(said)["schema"] == "dafeng.project.check/1"
+    assert '"investor": "government"' in said
+    assert '"extent": "urban"' in said
