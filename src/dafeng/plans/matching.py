@@ -138,20 +138,21 @@ def _written_dimension(unit: str) -> str | None:
 
 def _fits(indicator: Indicator, unit: str | None, kind: LabelKind) -> bool:
     """Whether the unit of a promise can be one of the indicator's values."""
-    yes_no = dimension_of(indicator.unit) == dimension_of("yes_no")
+    own = _written_dimension(indicator.unit)
+    yes_no = own == _written_dimension("yes_no")
     if kind is LabelKind.MILESTONE:
         return yes_no
     if yes_no:
         return False
     written = unit or "比值"
     if "百分点" in written:
-        return dimension_of(indicator.unit) == dimension_of("percent")
+        return own == _written_dimension("percent")
     dimension = _written_dimension(written)
     if dimension is None:
         return False
     if kind is LabelKind.CHANGE and written in ("%", "％"):
         return True
-    return dimension == dimension_of(indicator.unit)
+    return dimension == own
 
 
 def match_indicator(
@@ -258,8 +259,11 @@ def _similarity(pairs: Mapping[str, float], entry: _Entry, index: _Index, label:
     best = (0.0, "", "")
     for name, own in entry.names:
         common = sum(index.rarity[pair] * min(weight, own[pair]) for pair, weight in pairs.items() if pair in own)
-        whole = sum(index.rarity[pair] * weight for pair, weight in own.items())
-        score = 2 * common / (mass + whole) if mass + whole else 0.0
+        if not common:
+            continue
+        score = 2 * common / (mass + sum(index.rarity[pair] * weight for pair, weight in own.items()))
+        if score <= best[0]:  # what follows only lowers it
+            continue
         factor = math.prod(_CONTRADICTION for one, other in _OPPOSED if _opposed(label, name, one, other))
         factor *= _CONTRADICTION ** len({word for word in _TELLING.findall(label) if word not in entry.text})
         factor *= _CONTRADICTION ** len({word for word in _QUALIFIERS.findall(name) if word not in label})
