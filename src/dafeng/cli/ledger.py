@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,8 @@ import typer
 from dafeng.base.errors import UsageError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.ledger import RECORD_COLUMNS, STAGE_NAMES
+from dafeng.base.place import PlaceKind
+from dafeng.buildings.project_facts import shown_text
 from dafeng.catalog.ledger_schemas import LinkKind
 from dafeng.cli.output import (
     FailOn,
@@ -40,6 +43,7 @@ from dafeng.workflow.ledgers import (
     make_book,
     propose_links,
     roll_up_ledgers,
+    rows_within,
     withdraw_records,
 )
 from dafeng.workflow.setting import Setting, open_setting
@@ -183,7 +187,9 @@ def _given(pairs: list[str]) -> dict[str, str]:
 def show(
     register: RegisterName,
     key: Annotated[str | None, typer.Argument(help="对象标识，默认列出全部 / key of a thing")] = None,
-    place: Annotated[str | None, typer.Option("--place", "-p", help="只看此地方 / only this place")] = None,
+    place: Annotated[
+        str | None, typer.Option("--place", "-p", help="只看此地方及其下级 / only this place and those in it")
+    ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="按此日所知 / as known on this day")] = None,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
@@ -200,7 +206,9 @@ def show(
     things = current_ledgers(here, registers=[register], as_of=day).get(register)
     frame = pl.DataFrame({"key": []}) if things is None else things
     if place is not None and wanted.place_field in frame.columns:
-        frame = frame.filter(pl.col(wanted.place_field) == here.catalog.places.resolve(place).id)
+        inside = here.catalog.places.resolve(place)
+        column = wanted.zone_field if inside.kind is PlaceKind.ZONE else wanted.place_field
+        frame = rows_within(frame, column or wanted.place_field, inside.id, here.catalog.places)
     if as_json:
         rows = frame.with_columns(pl.selectors.temporal().cast(pl.String)).to_dicts()
         emit("ledger.show/1", {"register": register, "rows": rows})
@@ -274,9 +282,9 @@ def _show_thing(here: Setting, register: str, key: str, *, as_json: bool) -> Non
                 (
                     here.catalog.fields[row["field"]].zh,
                     _shown(here, "", "promised_stage", row["promised_stage"]),
-                    row["promised"],
+                    shown_text(row["field"], row["promised"], here.catalog),
                     _shown(here, "", "built_stage", row["built_stage"]),
-                    "不明" if row["built"] is None else row["built"],
+                    "不明" if row["built"] is None else shown_text(row["field"], row["built"], here.catalog),
                     {True: "是", False: "否", None: "不明"}[row["worse"]],
                 )
                 for row in promises.rows(named=True)
@@ -462,10 +470,9 @@ def _explain(here: Setting, plan: str, *, as_json: bool, quiet: bool) -> None:
 def _years(text: str | None, day: date) -> range:
     if text is None:
         return range(2021, day.year + 1)
-    first, _, last = text.partition("-")
-    try:
-        return range(int(first), int(last or first) + 1)
-    except ValueError as error:
+    found = re.fullmatch(r"\s*(\d{4})\s*(?:-\s*(\d{4})\s*)?", text)
+    if found is None or int(found[2] or found[1]) < int(found[1]):
         raise UsageError(
             f"--years {text!r}", doing="read the options", expected="2021-2025 or 2025", next_step="mend the years"
-        ) from error
+        )
+    return range(int(found[1]), int(found[2] or found[1]) + 1)

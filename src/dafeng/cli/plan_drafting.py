@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from pathlib import Path
@@ -27,6 +25,7 @@ from dafeng.cli.output import (
     stop_on,
 )
 from dafeng.cli.places import said_setting
+from dafeng.intake import read_sheets
 from dafeng.intake.encoding import decode_text
 from dafeng.plans.draft_records import Lacking, PlanDraft, SlotKind
 from dafeng.plans.draft_wording import draft_text
@@ -60,7 +59,7 @@ def draft_command(
     ] = None,
     allocations: Annotated[
         Path | None,
-        typer.Option("--allocations", help="分解表 .csv 或 .json：目标编号、分解值 / own values by target id"),
+        typer.Option("--allocations", help="分解表 .csv、.xlsx 或 .json：目标编号、分解值 / own values by target id"),
     ] = None,
     without: Annotated[
         list[Lacking] | None,
@@ -116,27 +115,36 @@ def draft_command(
 
 
 def _allocations(path: Path) -> dict[str, float]:
+    if path.suffix.lower() != ".json":
+        return allocations_of(_table_rows(path), name=path.name)
     try:
-        text, _ = decode_text(path.read_bytes(), file=path.name)
-        if path.suffix.lower() != ".json":
-            return allocations_of(csv.DictReader(io.StringIO(text)), name=path.name)
-        data = json.loads(text)
-    except (OSError, json.JSONDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{path.name}：{error}",
-            doing="read the allocation of targets",
-            expected='a CSV with the columns target and value, or a JSON object {"drains-2025": 40}',
-            next_step="改正分解表 / mend the file",
-        ) from error
+        data = json.loads(decode_text(path.read_bytes(), file=path.name)[0])
+    except (OSError, json.JSONDecodeError) as error:
+        raise _no_allocation(path, str(error)) from error
     rows = [{"target": key, "value": value} for key, value in data.items()] if isinstance(data, dict) else data
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(
-            f"{path.name} 不是分解表 / holds no allocation",
-            doing="read the allocation of targets",
-            expected='{"drains-2025": 40}',
-            next_step="改正分解表 / mend the file",
-        )
-    return allocations_of([{key: str(value) for key, value in row.items()} for row in rows], name=path.name)
+        raise _no_allocation(path, "不是分解表 / holds no allocation")
+    texts = [{key: None if value is None else str(value) for key, value in row.items()} for row in rows]
+    return allocations_of(texts, name=path.name)
+
+
+def _table_rows(path: Path) -> list[dict[str, str | None]]:
+    """Return the rows of the first table of a file by their heads."""
+    sheet = next(iter(read_sheets(path)), None)
+    if sheet is None:
+        raise _no_allocation(path, "没有内容 / is empty")
+    heads, *rows = sheet.frame.rows()
+    return [dict(zip(((head or "").strip() for head in heads), row, strict=True)) for row in rows]
+
+
+def _no_allocation(path: Path, problem: str) -> InputError:
+    return InputError(
+        f"{path.name}：{problem}",
+        doing="read the allocation of targets",
+        expected='a .csv or .xlsx with the columns target and value, or a JSON object {"drains-2025": 40}',
+        next_step="改正分解表 / mend the file",
+        file=path.name,
+    )
 
 
 def _write(draft: PlanDraft, document: bytes, notes: bytes, out: Path) -> tuple[Path, Path]:

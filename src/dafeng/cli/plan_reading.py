@@ -39,11 +39,11 @@ from dafeng.reports.plan_comments import review_comments
 from dafeng.reports.plan_review import review_workbook
 from dafeng.workflow.plan_reading import (
     PlanFromFile,
-    keep_decisions,
     plan_of,
     read_plan_file,
     read_plan_review,
     save_plan,
+    with_decisions,
 )
 
 __all__ = ["app"]
@@ -101,6 +101,7 @@ def read_command(
 ) -> None:
     """读取方案文件：目标、义务、任务、责任单位，每个数字都有去向 / read a plan document."""
     _only_one_output(form, numbers=numbers, as_json=as_json)
+    _fitting(form, out)
     here = said_setting(workspace, quiet=quiet)
     with progress(quiet=quiet or as_json) as listener:
         read = read_plan_file(here, file, as_of=as_day(as_of), plan_id=plan_id, place=place, listener=listener)
@@ -132,6 +133,23 @@ def _only_one_output(form: Form, *, numbers: bool, as_json: bool) -> None:
         doing="read a plan",
         expected="一次一种输出 / one output at a time",
         next_step=f"分两次运行，先 --format {form.value}，再 {other} / run it twice",
+    )
+
+
+_ENDINGS: Final = {Form.YAML: (".yaml", ".yml"), Form.LABELS: (".json",), Form.XLSX: (".xlsx",), Form.DOCX: (".docx",)}
+
+
+def _fitting(form: Form, out: Path | None) -> None:
+    """Refuse an output that would not be written, or under an ending that says something else."""
+    endings = ("", *_ENDINGS.get(form, ()))
+    if out is None or (form is not Form.SUMMARY and (out.is_dir() or out.suffix.lower() in endings)):
+        return
+    wanted = next((name.value for name, known in _ENDINGS.items() if out.suffix.lower() in known), None)
+    raise UsageError(
+        f"--out {out.name} 与 --format {form.value} 不合 / do not go together",
+        doing="read a plan",
+        expected="yaml → .yaml，labels → .json，xlsx → .xlsx，docx → .docx；摘要只在屏幕上 / a summary is only shown",
+        next_step=f"--format {wanted}" if wanted else "用 --format 指明要写什么 / say with --format what to write",
     )
 
 
@@ -178,10 +196,14 @@ def accept_command(
     review_read = read_plan_review(
         here, review, document=file, plan_id=plan_id, place=place, by=by, on=day, above=above
     )
-    after = keep_decisions(here, review_read.plan, review_read.taken.decisions)
-    read = read_plan_file(after, review_read.original, as_of=day, plan_id=review_read.plan, place=review_read.place)
-    kept = save_plan(after, read, review_read.original, replace=replace)
+    every = with_decisions(here, review_read.plan, review_read.taken.decisions)
+    read = read_plan_file(
+        here, review_read.original, as_of=day, plan_id=review_read.plan, place=review_read.place, decisions=every
+    )
     findings = [*review_read.taken.findings, *read.assembled.findings]
+    if not as_json:  # before anything can refuse to be kept
+        show_findings(findings, quiet=quiet)
+    kept = save_plan(here, read, review_read.original, replace=replace, decisions=every)
     if as_json:
         emit(
             "plan.accept/1",
@@ -198,8 +220,7 @@ def accept_command(
             f"{kept.plan}：读到决定 {len(review_read.taken.decisions)} 条；已复核 {state.reviewed} / {state.items}，驳回 {state.rejected}",
             quiet=quiet,
         )
-        show_findings(findings, quiet=quiet)
-    stop_on(findings, fail_on)
+    stop_on(findings, fail_on or Severity.ERROR)
 
 
 @app.command("diff")

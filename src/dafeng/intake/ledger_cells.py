@@ -353,6 +353,8 @@ def read_places(texts: pl.Series, zones: pl.Series | None, tree: PlaceTree, home
         if zone is not None and zone.overlaps and not _overlap(place, zone, tree):
             lies = "、".join(tree.get(one).name for one in zone.overlaps if one in tree)
             return [place.id, None, f"{zone.name} 位于 {lies}", "place.zone-elsewhere", shown]
+        if home is not None and not _ever_within(place, home, tree):
+            return [place.id, None, tree.get(home).name, "place.outside", shown]
         if place.valid_to is not None:
             return [place.id, None, f"{place.valid_to} 撤并", "place.not-then", shown]
         return [place.id, None, None, None, shown]
@@ -361,6 +363,11 @@ def read_places(texts: pl.Series, zones: pl.Series | None, tree: PlaceTree, home
     frame = frame.with_columns(zone_text=pl.lit(None, pl.String()) if zones is None else zones.cast(pl.String()))
     schema = {"value": pl.String(), **_ANSWER, "zone": pl.String()}
     return joined(frame, ["text", "zone_text"], look_up, schema).drop("text", "zone_text")
+
+
+def _ever_within(place: Place, home: str, tree: PlaceTree) -> bool:
+    days = [None, *(former.until - timedelta(days=1) for former in place.was)]
+    return place.id == home or any(home in tree.ancestor_ids(place.id, day) for day in days)
 
 
 def _overlap(place: Place, zone: Place, tree: PlaceTree) -> bool:

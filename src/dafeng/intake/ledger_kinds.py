@@ -53,6 +53,7 @@ LEDGER_KINDS: Final[dict[str, Kind]] = {
     "ledger.place.ambiguous": _lost("所在地「{value}」有多个：{detail}", "只对应一个地方的名称", "写全称或区划代码"),
     "ledger.place.only-zone": _warn("「{value}」是功能区，不是行政区：区县不明，{detail}", "行政区与功能区分别填写", "补填所在区县"),
     "ledger.place.zone-elsewhere": _warn("功能区「{value}」不在所填的行政区内（{detail}）", "相互重叠的行政区与功能区", "核对两列"),
+    "ledger.place.outside": _warn("所在地「{value}」不属于{detail}，汇总时不计入", "本地的区划", "核对；报错地方的移交当地"),
     "ledger.place.not-then": _warn("所在地「{value}」是已撤并的地方（{detail}）", "现行区划", "核对；仍按所填记入"),
     "ledger.cell.formula-without-value": _lost("「{detail}」是公式 {value}，文件中没有存下结果", "数值或带结果的公式", "打开并保存一次，或改为数值"),
     "ledger.cell.formula": _warn("有公式，用了文件中存下的结果（{detail}）", "直接填写的值", "核对公式；正式上报时改为值"),

@@ -34,6 +34,8 @@ _MARK: Final = re.compile(r"【\s*(目标|义务|任务|数字)\s*([0-9a-f]{8}|@
 _DIGEST: Final = re.compile(r"文件摘要\s*[:：]\s*([0-9a-f]{64})")
 _PLAN: Final = re.compile(r"方案编号\s*[:：]\s*([a-z0-9-]+)")
 _ANSWER: Final = re.compile(r"^\s*决定\s*[:：]", re.MULTILINE)
+_ANEW: Final = "用 dafeng plan read FILE --format xlsx（或 docx）生成复核表，填好后存为同一格式 / make it anew"
+_SUBJECTS: Final = {"目标": "target", "义务": "obligation", "任务": "task", "数字": "number"}
 _VERDICT: Final = re.compile(r"\s*(?:决定\s*[:：])?\s*(?:采纳|驳回|修改|补录)")
 
 
@@ -105,7 +107,8 @@ def read_review_paper(source: Path | bytes, *, file: str = "", limits: Limits | 
     Raises
     ------
     InputError
-        The file cannot be read, is damaged or beyond the limits, or is no review paper.
+        The file cannot be read, is damaged or beyond the limits, is no review paper, or has lost the hidden row and column
+        by which its cells are known.
     """
     limits = limits or Limits()
     if isinstance(source, Path):
@@ -117,7 +120,8 @@ def read_review_paper(source: Path | bytes, *, file: str = "", limits: Limits | 
         raise _no_paper(file, f"it has {len(data):,} bytes, more than {limits.workbook_bytes:,}")
     if not data.startswith(b"PK"):
         raise _no_paper(file, "it is neither a workbook (.xlsx) nor a document (.docx)")
-    archive = OfficeArchive(data, file, DocumentLimits())
+    kind = ".xlsx" if file.lower().endswith(".xlsx") else ".docx"
+    archive = OfficeArchive(data, file, DocumentLimits(), kind=kind)
     if "word/document.xml" in archive.names:
         return _read_comments(archive, file)
     return _read_workbook(read_xlsx(data, file=file, limits=limits), file)
@@ -129,15 +133,16 @@ def _load(path: Path, file: str, limits: Limits) -> bytes:
             raise _no_paper(file, f"it has more than {limits.workbook_bytes:,} bytes")
         return path.read_bytes()
     except OSError as error:
-        raise _no_paper(file, f"it cannot be read: {error.strerror}") from error
+        next_step = "检查路径和权限 / check the path and the permissions"
+        raise _no_paper(file, f"it cannot be read: {error.strerror}", next_step=next_step) from error
 
 
-def _no_paper(file: str, problem: str) -> InputError:
+def _no_paper(file: str, problem: str, *, next_step: str = _ANEW) -> InputError:
     return InputError(
         f"{file}: {problem}",
         doing="read a review paper",
         expected="the workbook or commented document that dafeng made, saved as .xlsx or .docx",
-        next_step="用 dafeng plan read FILE --format xlsx（或 docx）生成复核表，填好后存为同一格式 / make it anew",
+        next_step=next_step,
         file=file,
         name="intake.review.no-review",
     )
@@ -157,11 +162,22 @@ def _read_workbook(sheets: list[Sheet], file: str) -> ReviewPaper:
                 listed.append(row[1])
     if facts.get("format") != _FORMAT:
         raise _no_paper(file, "it is a workbook, but no review paper: its hidden sheet is missing")
-    entries = [entry for sheet in sheets if sheet is not machine for entry in _rows(sheet)]
+    entries = []
+    made = {key.partition(" ")[0] for key in listed}
+    for sheet in sheets:
+        found = _rows(sheet) if sheet is not machine else None
+        if found is None and _SUBJECTS.get(sheet.name) in made:
+            raise _no_paper(
+                file,
+                f"工作表“{sheet.name}”隐藏的第1行或A列不见了，认不出各行各列 / sheet {sheet.name!r} has lost its hidden row or column",
+                next_step=f"撤销对隐藏行列的删除；不能撤销时重新生成复核表，把已填的各列粘贴过去。{_ANEW}",
+            )
+        entries += found or []
     return ReviewPaper(file, "xlsx", facts.get("plan", ""), facts.get("document", ""), tuple(listed), tuple(entries))
 
 
-def _rows(sheet: Sheet) -> list[ReviewEntry]:
+def _rows(sheet: Sheet) -> list[ReviewEntry] | None:
+    """Return the rows of a sheet of one subject, None where nothing marks its columns."""
     rows = sheet.frame.rows()
     head = next(
         (
@@ -172,13 +188,13 @@ def _rows(sheet: Sheet) -> list[ReviewEntry]:
         None,
     )
     if head is None:
-        return []
+        return None
     columns = {
         text.removeprefix(_COLUMN): place for place, text in enumerate(rows[head]) if text and text.startswith(_COLUMN)
     }
     subject = next((name.removeprefix("anchor:") for name in columns if name.startswith("anchor:")), None)
     if subject is None:
-        return []
+        return None
     anchor = columns.pop(f"anchor:{subject}")
     before = columns.pop("before", None)
     entries = []
@@ -204,9 +220,6 @@ class _Comment:
     paragraphs: tuple[str, ...]
     place: tuple[int, int] = (-1, -1)
     replies: list[_Comment] = field(default_factory=list)
-
-
-_SUBJECTS: Final = {"目标": "target", "义务": "obligation", "任务": "task", "数字": "number"}
 
 
 def _read_comments(archive: OfficeArchive, file: str) -> ReviewPaper:

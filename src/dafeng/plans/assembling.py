@@ -25,7 +25,7 @@ from dafeng.catalog.schemas import Body, BodyKind, Grade, Indicator, Title
 from dafeng.plans.bodies import resolve_bodies
 from dafeng.plans.decisions import AppliedDecision, Decided, lay_decisions
 from dafeng.plans.matching import draft_indicator
-from dafeng.plans.read_records import Clause, ReadDuty, ReadPlan, ReadTarget
+from dafeng.plans.read_records import Clause, LabelKind, ReadDuty, ReadPlan, ReadTarget
 from dafeng.plans.reading import is_plan
 
 __all__ = ["SOURCE", "AssembledPlan", "ReviewState", "assemble_plan", "plan_id_of"]
@@ -223,12 +223,17 @@ class _Assembly:
         own = self.decided.fields.get(read.id, {})
         bodies = tuple(own.get("bodies", read.bodies))
         task = self.tasks.get(read.clause)
+        try:
+            said = _as_said(read, own)
+        except ValidationError as error:
+            self._refuse(read.id, read.at, error)
+            return None
         indicator = own.get("indicator") or (read.match.indicator if read.match else None)
         known = self.catalog.indicators.get(str(indicator)) if indicator else None
         draft = None
-        if known is None or not self._fits(read, own, known):
-            draft = self._draft(read)
-            self._open(read, str(indicator) if indicator else None)
+        if known is None or not self._fits(said, known):
+            draft = self._draft(said)
+            self._open(said, str(indicator) if indicator else None)
             known = draft
         fields: dict[str, Any] = {
             "id": self._unique(read.id),
@@ -251,7 +256,7 @@ class _Assembly:
             "as_labelled": read.kind.value,
             "note": self._note(read),
         }
-        fields |= self._meaning(read, known)
+        fields |= self._meaning(said, known)
         fields |= {
             name: value
             for name, value in own.items()
@@ -264,7 +269,7 @@ class _Assembly:
             return None
         if draft is not None:
             self.drafts[draft.id] = draft
-            self.drafted[_meaning_of(read, draft)] = draft
+            self.drafted[_meaning_of(said, draft)] = draft
             self.taken.add(fold_width(draft.zh).casefold())
         return target
 
@@ -278,14 +283,12 @@ class _Assembly:
             draft = draft.model_copy(update={"zh": f"{draft.zh}（{self.plan_id}，第{read.at.start}字）"})
         return draft
 
-    def _fits(self, read: ReadTarget, own: dict[str, Any], indicator: Indicator) -> bool:
+    def _fits(self, read: ReadTarget, indicator: Indicator) -> bool:
         """Whether an indicator can carry the target's unit; a percentage of something may be a change of anything."""
-        unit = own.get("unit", read.unit)
-        if own.get("measure", read.measure) in (Measure.MILESTONE, Measure.CHANGE):
-            milestone: bool = own.get("measure", read.measure) == Measure.MILESTONE
-            return (indicator.unit == "yes_no") == milestone
+        if read.measure in (Measure.MILESTONE, Measure.CHANGE):
+            return (indicator.unit == "yes_no") == (read.measure is Measure.MILESTONE)
         try:
-            return same_dimension(unit or "比值", indicator.unit)
+            return same_dimension(read.unit or "比值", indicator.unit)
         except UnitError:
             return False
 
@@ -407,6 +410,24 @@ class _Assembly:
             )
             for number, name in enumerate(unknown, 1)
         )
+
+
+def _as_said(read: ReadTarget, own: dict[str, Any]) -> ReadTarget:
+    """Return a target as read with what a person corrected, as a draft of its indicator must be made of.
+
+    Raises
+    ------
+    ValidationError
+        A corrected field is no value of that field.
+    """
+    fields = {
+        name: value for name, value in own.items() if name in ReadTarget.model_fields and name not in ("id", "at")
+    }
+    said = ReadTarget.model_validate(read.model_dump() | fields)
+    if (said.measure is Measure.MILESTONE) == (said.kind is LabelKind.MILESTONE):
+        return said
+    kind = LabelKind.MILESTONE if said.measure is Measure.MILESTONE else LabelKind.LEVEL
+    return said.model_copy(update={"kind": kind})
 
 
 def _meaning_of(read: ReadTarget, draft: Indicator) -> tuple[object, ...]:

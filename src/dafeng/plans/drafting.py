@@ -441,6 +441,11 @@ class _Drafting:
         bare = [task.number for task in tasks if not task.bodies]
         if bare:
             self._note("body-missing", f"{len(bare)} 项任务没有责任单位，待明确", "、".join(bare), Severity.WARNING)
+        left = {each.id: each.reason for each in self.left if each.kind == "target"}
+        for target in self.parent.targets:
+            if target.id in self.allocations and target.id in left:
+                words = f"该目标未列入草案，分解值没有用上：{left[target.id]}"
+                self._say("allocation-unused", target, self.allocations[target.id], words)
         opened = [target.id for target in targets if target.slot is SlotKind.OPEN]
         if opened:
             self._note("open", f"{len(opened)} 个总量目标待分解", "、".join(opened), Severity.INFO)

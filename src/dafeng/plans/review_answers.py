@@ -42,10 +42,10 @@ def verdict_of(word: str) -> ReadingVerdict:
 
     Examples
     --------
-    >>> verdict_of("采纳").value, verdict_of("同意").value
+    >>> verdict_of("采纳").value, verdict_of("同意。").value
     ('accept', 'accept')
     """
-    verdict = _VERDICTS.get(word.strip().lower())
+    verdict = _VERDICTS.get(word.strip(" 。.").lower())
     if verdict is None:
         words = "、".join(VERDICT_WORDS.values())
         raise FieldError("unknown-verdict", f"不认识决定“{word.strip()[:20]}”", words)

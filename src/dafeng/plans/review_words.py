@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from dafeng.base.document import DocumentText, fold_characters
-from dafeng.base.errors import DafengError, close_names
+from dafeng.base.errors import DafengError, UnitError, close_names
 from dafeng.base.obligation import Strength
-from dafeng.base.quantity import fold_width
-from dafeng.base.target import BaseState, Change, Comparator, Measure
+from dafeng.base.quantity import UNIT_NAMES, convert, fold_width, read_unit, same_dimension
+from dafeng.base.target import BaseState, Change, Comparator, Measure, Target
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.decision_schemas import DecisionSubject, ReadingAnchor, ReadingVerdict
 from dafeng.catalog.expression import check_expression
+from dafeng.catalog.schemas import Indicator
 from dafeng.plans.decisions import anchor_of
 from dafeng.plans.numerals import read_numeral
 from dafeng.plans.read_records import Clause, Outline, ReadDuty, ReadPlan, ReadTarget
@@ -35,6 +37,7 @@ __all__ = [
     "own_fields",
     "read_field",
     "review_items",
+    "within_bounds",
 ]
 
 REVIEW_FORMAT: Final = "dafeng-review/1"
@@ -314,6 +317,39 @@ def read_field(name: str, text: str, catalog: Catalog, *, unit: str | None = Non
     return text
 
 
+def within_bounds(target: Target, indicator: Indicator | None) -> None:
+    """Check the fields of a target against one another and against the bounds of its indicator.
+
+    Parameters
+    ----------
+    target : Target
+    indicator : Indicator or None
+        None where none is chosen; of a unit that it cannot carry nothing is checked.
+
+    Raises
+    ------
+    FieldError
+        The base year is not before the deadline, or a value lies beyond the bounds: a catalog would not hold with it.
+    """
+    if target.base is not None and target.base.year and target.by and target.base.year >= target.by:
+        sentence = f"基期{target.base.year}不早于期限{target.by}"
+        raise FieldError("late-base", sentence, f"{target.by}以前的年份", field="new_base")
+    unit = target.unit or "ratio"
+    if (
+        indicator is None
+        or target.measure in (Measure.MILESTONE, Measure.CHANGE)
+        or not same_dimension(unit, indicator.unit)
+    ):
+        return
+    low = -math.inf if indicator.minimum is None else indicator.minimum
+    high = math.inf if indicator.maximum is None else indicator.maximum
+    for name, value in (("value", target.value), ("value_max", target.value_max)):
+        if value is not None and not low <= convert(value, unit, indicator.unit) <= high:
+            shown = (f"{convert(bound, indicator.unit, unit):.10g}" for bound in (low, high) if math.isfinite(bound))
+            sentence = f"{FIELD_HEADS[DecisionSubject.TARGET][name]}{value:.10g}{target.unit or ''}超出指标“{indicator.zh}”的界限"
+            raise FieldError("out-of-bounds", sentence, f"{' 至 '.join(shown)}（{unit}）", field=f"new_{name}")
+
+
 def _number(text: str, unit: str | None) -> float:
     plain = "".join(fold_width(text).split()).replace(",", "")
     percent = plain.endswith("%")
@@ -323,6 +359,15 @@ def _number(text: str, unit: str | None) -> float:
         return read_numeral(plain.removesuffix("%"))
     except ValueError:
         raise FieldError("not-a-number", f"“{text}”不是数", "一个数，如 33.5；单位填在单位栏") from None
+
+
+def _unit(text: str, catalog: Catalog) -> str:
+    try:
+        read_unit(text)
+    except UnitError:
+        near = "、".join(close_names(text, UNIT_NAMES)) or "万平方米、公里、%、个百分点、吨标准煤"
+        raise FieldError("unknown-unit", f"不认识单位“{text}”", f"能换算的单位，如 {near}") from None
+    return text
 
 
 def _year(text: str, catalog: Catalog) -> int:
@@ -400,6 +445,7 @@ def _condition(text: str, catalog: Catalog) -> str:
 _READERS: Final[dict[str, Callable[[str, Catalog], Any]]] = {
     "indicator": _indicator,
     "comparator": _comparator,
+    "unit": _unit,
     "by": _year,
     "start": _year,
     "from": _year,

@@ -37,6 +37,7 @@ from dafeng.plans.review_words import (
     own_fields,
     read_field,
     review_items,
+    within_bounds,
 )
 
 __all__ = ["ReviewRead", "accept_above", "read_review"]
@@ -249,21 +250,23 @@ class _Review:
             )
             self._refuse(Told(entry, entry.texts, None, None, subject), "verdict", error)
             return None
-        written = self._answer(entry, subject) if "answer" in entry.texts else dict(entry.texts)
+        written = self._answer(entry, subject, anchor) if "answer" in entry.texts else dict(entry.texts)
         if written is None:
             self.looked_at.add(decision_key(subject, anchor))
             return None
         texts = {name: text for name, text in written.items() if of_the_person(name)}
         return Told(entry, texts, item, anchor, subject, said_before(entry).get("fields"))
 
-    def _answer(self, entry: ReviewEntry, subject: DecisionSubject) -> dict[str, str] | None:
+    def _answer(
+        self, entry: ReviewEntry, subject: DecisionSubject, anchor: ReadingAnchor | None = None
+    ) -> dict[str, str] | None:
         """Return the fields of an answer written in a comment, None where it was refused."""
         answer = entry.texts.get("answer", "")
         person = {"person": entry.texts["person"]} if "person" in entry.texts else {}
         try:
             return person | read_answer(answer, subject) if answer else {}
         except FieldError as error:
-            self._refuse(Told(entry, {"verdict": answer}, None, None, subject), "verdict", error)
+            self._refuse(Told(entry, {"verdict": answer}, None, anchor, subject), "verdict", error)
             return None
 
     def _deleted(self, paper: ReviewPaper) -> None:
@@ -294,6 +297,8 @@ class _Review:
         if told.corrected or (told.anchor is None and told.texts):
             wanted = "补录" if told.anchor is None else "修改"
             raise FieldError("no-verdict", "填了内容但没有选决定", wanted)
+        if "reason" in told.texts and told.texts["reason"] != said_before(told.entry).get("texts", {}).get("reason"):
+            raise FieldError("no-verdict", "写了理由但没有选决定", "采纳、修改或驳回")
         if "verdict" in said_before(told.entry).get("texts", {}):
             self._say(told, "verdict", "verdict-cleared", "决定被清空；此前的决定仍然有效", severity=Severity.INFO)
         else:
@@ -356,7 +361,8 @@ class _Review:
         whole = {"id": "x", "clause": clause, "at": at} | filled
         try:
             if told.subject is DecisionSubject.TARGET:
-                Target.model_validate({"indicator": "x"} | whole)
+                target = Target.model_validate({"indicator": "x"} | whole)
+                within_bounds(target, self.catalog.indicators.get(str(fields.get("indicator"))))
             elif told.subject is DecisionSubject.OBLIGATION:
                 Obligation.model_validate(whole)
         except ValidationError as error:

@@ -40,13 +40,14 @@ class DraftedPlan:
     notes: bytes
 
 
-def allocations_of(rows: Iterable[Mapping[str, str]], *, name: str) -> dict[str, float]:
+def allocations_of(rows: Iterable[Mapping[str, str | None]], *, name: str) -> dict[str, float]:
     """Return target ids with their own values from rows of a table with the columns target and value.
 
     Parameters
     ----------
     rows : iterable of mapping
-        Rows by header; ``目标编号`` and ``分解值`` are understood too. Rows without a value are passed over.
+        Rows by header; ``目标编号`` and ``分解值`` are understood too. Rows without a value, or too short for one, are passed
+        over.
     name : str
         Name of the table, for messages.
 
@@ -62,15 +63,16 @@ def allocations_of(rows: Iterable[Mapping[str, str]], *, name: str) -> dict[str,
     """
     found: dict[str, float] = {}
     for number, row in enumerate(rows, start=2):
-        target = next((row[head] for head in _TARGET_HEADS if head in row), None)
-        text = next((row[head] for head in _VALUE_HEADS if head in row), None)
-        if target is None or text is None:
+        target_head = next((head for head in _TARGET_HEADS if head in row), None)
+        value_head = next((head for head in _VALUE_HEADS if head in row), None)
+        if target_head is None or value_head is None:
             raise _bad(
                 name,
                 f"没有列 / lacks the columns: {'、'.join(map(str, row))}",
                 "列 target（目标编号）与 value（分解值）",
             )
-        if not (target or "").strip() or not (text or "").strip():
+        target, text = ((row[head] or "").strip() for head in (target_head, value_head))
+        if not target or not text:
             continue
         try:
             value = float(text.replace(",", "").replace("，", ""))
@@ -78,9 +80,9 @@ def allocations_of(rows: Iterable[Mapping[str, str]], *, name: str) -> dict[str,
                 raise ValueError
         except ValueError:
             raise _bad(name, f"第 {number} 行 {target}：{text!r} 不是数字 / no number", "上级单位下的数字") from None
-        if target.strip() in found:
+        if target in found:
             raise _bad(name, f"{target} 出现两次 / stands twice", "一个目标一行")
-        found[target.strip()] = value
+        found[target] = value
     return found
 
 

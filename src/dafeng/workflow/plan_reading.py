@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 from dafeng.base.document import DocumentText
 from dafeng.base.errors import ContentError, InputError, UsageError
@@ -31,12 +32,16 @@ __all__ = [
     "SavedPlan",
     "TakenReview",
     "decisions_of",
-    "keep_decisions",
     "plan_of",
     "read_plan_file",
     "read_plan_review",
     "save_plan",
+    "with_decisions",
 ]
+
+
+_DOCUMENTS: Final = frozenset((".docx", ".pdf", ".html", ".htm", ".txt", ".doc"))
+"""Endings by which a name is known to mean a file, also where there is none."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,7 @@ def read_plan_file(
     as_of: date,
     plan_id: str | None = None,
     place: str | None = None,
+    decisions: Sequence[PlanDecision] | None = None,
     exclude_lexicon: frozenset[str] = frozenset(),
     listener: Listener = silent,
 ) -> PlanFromFile:
@@ -111,6 +117,8 @@ def read_plan_file(
         Made of place and year where None.
     place : str, optional
         Place id, name or code, where the document does not say.
+    decisions : sequence of PlanDecision, optional
+        What to lay over the reading; what the catalog keeps where None.
     exclude_lexicon : frozenset of str
         Names to read without.
     listener : Listener
@@ -138,7 +146,7 @@ def read_plan_file(
         setting.catalog.without(lambda entry: _is_draft(entry) and own.fullmatch(getattr(entry, "id", "")) is not None),
         plan_id=plan_id,
         place=known,
-        decisions=tuple(setting.catalog.decisions.values()),
+        decisions=tuple(setting.catalog.decisions.values()) if decisions is None else decisions,
         checked_on=as_of,
     )
     return PlanFromFile(document, reading, assembled)
@@ -168,8 +176,15 @@ def _no_plan(file: str, doing: str) -> InputError:
     )
 
 
-def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: bool = False) -> SavedPlan:
-    """Keep a plan, its drafts and its document in the workspace.
+def save_plan(
+    setting: Setting,
+    read: PlanFromFile,
+    original: Path,
+    *,
+    replace: bool = False,
+    decisions: Sequence[PlanDecision] = (),
+) -> SavedPlan:
+    """Keep a plan, its drafts, its document and new decisions about it in the workspace: all or nothing of the catalog.
 
     Raises
     ------
@@ -202,7 +217,19 @@ def save_plan(setting: Setting, read: PlanFromFile, original: Path, *, replace: 
             comment="方案读取生成的草案，待核；确认后改写定义、来源和等级，移入正式目录，否则再次读取时重新生成。\nDrafts made by reading a plan, made anew by each reading; to keep one, define it, name its source and move it elsewhere.",
         ),
     }
-    _keep(setting, files, f"keep the plan {plan.id}")
+    if decisions:
+        comment = "复核决定：谁、何时、为什么；以摘要指向原文，不存原句。\nDecisions about the reading of a plan: who, when, why."
+        files[f"decisions/{plan.id}.yaml"] = sections_yaml({"decisions": decisions}, comment=comment)
+    faults: list[Finding] = workspace.put_catalog_files(files)
+    if faults:
+        shown = "；".join(f"{fault.where}：{fault.sentence}" for fault in faults[:5])
+        raise ContentError(
+            f"{len(faults)} 处不成立 / faults: {shown}",
+            doing=f"keep the plan {plan.id}",
+            expected="a plan with which the catalog holds",
+            next_step="在复核表中改正这些条目后重新提交 / mend these entries in the review sheet",
+            findings=[fault.model_dump(mode="json") for fault in faults],
+        )
     return SavedPlan(plan=plan.id, files=tuple(files), document=key)
 
 
@@ -212,26 +239,10 @@ def decisions_of(setting: Setting, plan_id: str) -> tuple[PlanDecision, ...]:
     return tuple(sorted(own, key=lambda decision: (decision.on, decision.id)))
 
 
-def keep_decisions(setting: Setting, plan_id: str, decisions: Iterable[PlanDecision]) -> Setting:
-    """Add decisions to those of a plan in the workspace's catalog, and return the setting that knows them.
-
-    Raises
-    ------
-    ContentError
-        The catalog would not hold with them; nothing is kept then.
-    """
-    workspace, _ = need_workspace(setting)
-    every = {decision.id: decision for decision in (*decisions_of(setting, plan_id), *decisions)}
-    ordered = sorted(every.values(), key=lambda decision: (decision.on, decision.id))
-    comment = (
-        "复核决定：谁、何时、为什么；以摘要指向原文，不存原句。\nDecisions about the reading of a plan: who, when, why."
-    )
-    _keep(
-        setting,
-        {f"decisions/{plan_id}.yaml": sections_yaml({"decisions": ordered}, comment=comment)},
-        f"keep decisions about {plan_id}",
-    )
-    return open_setting(workspace)
+def with_decisions(setting: Setting, plan_id: str, new: Iterable[PlanDecision]) -> tuple[PlanDecision, ...]:
+    """Return what the workspace keeps about a plan together with new decisions, oldest first."""
+    every = {decision.id: decision for decision in (*decisions_of(setting, plan_id), *new)}
+    return tuple(sorted(every.values(), key=lambda decision: (decision.on, decision.id)))
 
 
 def read_plan_review(
@@ -323,23 +334,9 @@ def read_plan_review(
 def plan_of(setting: Setting, name: str, *, as_of: date, place: str | None = None) -> Plan:
     """Return a plan by its id or place, or read it where `name` is a file."""
     path = Path(name)
-    if path.suffix and path.is_file():
+    if path.is_file() or path.suffix.lower() in _DOCUMENTS:
         return read_plan_file(setting, path, as_of=as_of, place=place).assembled.plan
     return setting.catalog.plan(name)
-
-
-def _keep(setting: Setting, files: dict[str, str], doing: str) -> None:
-    workspace, _ = need_workspace(setting)
-    faults: list[Finding] = workspace.put_catalog_files(files)
-    if faults:
-        shown = "；".join(f"{fault.where}：{fault.sentence}" for fault in faults[:5])
-        raise ContentError(
-            f"{len(faults)} 处不成立 / faults: {shown}",
-            doing=doing,
-            expected="a plan with which the catalog holds",
-            next_step="在复核表中改正这些条目后重新提交 / mend these entries in the review sheet",
-            findings=[fault.model_dump(mode="json") for fault in faults],
-        )
 
 
 def _comment(read: PlanFromFile) -> str:

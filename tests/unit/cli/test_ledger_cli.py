@@ -37,6 +37,8 @@ def test_import_show_correct_and_import_again(workspace: Path, capsys: pytest.Ca
     assert (state["rows"], state["things"]) == (2, 2)
     rows = answer(capsys, "ledger", "show", "projects", "--place", "市南区")["rows"]
     assert [(row["key"], row["gross_area"]) for row in rows] == [("A-1", 12000.0), ("A-2", 12000.0)]
+    assert len(answer(capsys, "ledger", "show", "projects", "--place", "山东省")["rows"]) == 2
+    assert answer(capsys, "ledger", "show", "projects", "--place", "市北区")["rows"] == []
     assert run("ledger", "template", "projects", "--filled", "--out", "b.xlsx") == 0
     same = answer(capsys, "ledger", "import", "b.xlsx")["files"][0]
     assert (same["appended"], same["unchanged"], same["findings"]) == (0, 2, [])
@@ -109,3 +111,10 @@ def test_roll_up_publishes_observations(workspace: Path, capsys: pytest.CaptureF
     again = answer(capsys, "ledger", "rollup", "--years", "2024-2025")
     assert again["published"]["already"]
     assert run("ledger", "rollup", "--years", "x") == 2
+    assert run("ledger", "rollup", "--years", "2025-2024") == 2
+    assert "2025-2024" in capsys.readouterr().err
+    words = ("ledger", "link", "split", "A-1", "--to", "B-1", "--to", "B-2", "--reason", "分期", "--by", "张三")
+    assert run(*words) == 0
+    capsys.readouterr()
+    found = answer(capsys, "ledger", "rollup", "--years", "2024-2025", "--dry-run")["findings"]
+    assert "buildings.things.split-part-absent" in [finding["name"] for finding in found]

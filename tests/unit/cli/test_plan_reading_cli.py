@@ -314,3 +314,44 @@ def test_files_and_kept_plans_are_compared(
     capsys.readouterr()
     assert run("plan", "diff", "yunling-2024", "yunling-2025", *kept) == 0
     assert "3 → 5" in capsys.readouterr().out
+
+
+# ---- calls that go wrong
+
+
+@pytest.mark.parametrize(
+    "words", [["--out", "x.xlsx"], ["--format", "xlsx", "--out", "x.docx"], ["--format", "labels", "--out", "a.yaml"]]
+)
+def test_an_output_that_does_not_fit_the_format_is_refused(
+    words: list[str], plan: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = set(tmp_path.iterdir())
+    assert run("plan", "read", plan, *HERE, *words) == 2
+    assert "不合 / do not go together" in capsys.readouterr().err
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_missing_file_is_named_as_a_file(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", "diff", plan, "没有.docx", *DAY, "--place", "青岛") == 3
+    assert "没有.docx" in capsys.readouterr().err
+
+
+def test_a_bad_cell_is_shown_and_the_other_decisions_stand(
+    kept: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", "read", "方案.txt", "--format", "xlsx", "--out", "复核.xlsx", *HERE, *kept, "-q") == 0
+    book = load_workbook("复核.xlsx")
+    sheet = book["目标"]
+    heads = {cell.value: cell.column for row in sheet.iter_rows(max_row=4) for cell in row if cell.value}
+    first = next(
+        row
+        for row in range(2, 12)
+        if sheet.cell(row, heads["指标"]).value and sheet.cell(row, heads["编号"]).value == 1
+    )
+    sheet.cell(first, heads["决定"], "采纳")
+    sheet.cell(first + 1, heads["决定"], "也许")
+    book.save("复核.xlsx")
+    assert run("plan", "accept", "复核.xlsx", "--by", "王工", *DAY, *kept) == 1
+    assert "也许" in capsys.readouterr().err
+    [stored] = yaml.safe_load((tmp_path / "w" / "catalog" / "decisions" / "yunling-2024.yaml").read_text())["decisions"]
+    assert (stored["verdict"], stored["by"]) == ("accept", "王工")

@@ -120,6 +120,14 @@ def test_a_zone_is_no_district(tmp_path: Path) -> None:
     assert "ledger.place.zone-elsewhere" in names(other)
 
 
+def test_a_place_outside_of_the_workspace_s_own_is_told(tmp_path: Path) -> None:
+    rows = [HEADS, with_cell("所在地", "上海市"), with_cell("所在地", "崂山区", code="370200-9")]
+    read = read_small(tmp_path / "a.csv", rows)
+    outside = [found for found in read.findings if found.name == "ledger.place.outside"]
+    assert [found.value for found in outside] == ["上海市"]
+    assert "青岛市" in outside[0].sentence
+
+
 def test_ten_thousand_equal_rows_are_told_once(tmp_path: Path) -> None:
     read = read_small(tmp_path / "a.csv", [HEADS, *[GOOD] * 10_001])
     assert read.frame.height == 1

@@ -136,7 +136,15 @@ FAULTS = [
     ({"verdict": "修改", "reason": "更正", "new_measure": "较基期变化"}, "faulty-fields", "verdict"),
     ({"verdict": "修改", "reason": "更正", "new_measure": "里程碑"}, "faulty-fields", "verdict"),
     ({"verdict": "修改", "reason": "更正", "new_label": "无"}, "empty-field", "new_label"),
+    ({"verdict": "修改", "reason": "更正", "new_unit": "苹果"}, "unknown-unit", "new_unit"),
+    ({"verdict": "修改", "reason": "更正", "new_value": 120}, "out-of-bounds", "new_value"),
+    (
+        {"verdict": "修改", "reason": "更正", "new_measure": "较基期变化", "new_base": 2040, "new_change": "提高"},
+        "late-base",
+        "new_base",
+    ),
     ({"verdict": "采纳", "new_value": 33}, "accept-with-fields", "new_value"),
+    ({"reason": "看不懂"}, "no-verdict", "verdict"),
     ({"verdict": "补录"}, "wrong-verdict", "verdict"),
     ({"new_value": 33}, "no-verdict", "verdict"),
 ]
@@ -338,8 +346,21 @@ def test_papers_of_another_document_or_plan_are_refused(tmp_path: Path) -> None:
     book.save(tmp_path / "other.xlsx")
     with pytest.raises(InputError, match="no review paper"):
         read_review_paper(tmp_path / "other.xlsx")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read") as error:
         read_review_paper(tmp_path / "missing.xlsx")
+    assert "check the path" in error.value.next_step
+    with pytest.raises(InputError, match=r"\.xlsx file is damaged"):
+        read_review_paper(workbook()[:2000], file="cut.xlsx")
+
+
+@pytest.mark.parametrize("lost", ["row", "column"])
+def test_a_sheet_without_its_hidden_row_or_column_is_not_passed_over(lost: str) -> None:
+    def delete(book: Any) -> None:
+        cell_of(book["目标"], 2, "verdict").value = "采纳"
+        (book["目标"].delete_rows if lost == "row" else book["目标"].delete_cols)(1)
+
+    with pytest.raises(InputError, match="lost its hidden row or column"):
+        read_back(edited(workbook(), delete))
 
 
 def test_bulk_accepts_what_is_sure_and_undecided() -> None:
@@ -463,7 +484,7 @@ def test_comments_saved_by_libreoffice_say_the_same(tmp_path: Path) -> None:
 # Properties -----------------------------------------------------------------------------------------------------------
 
 _YEARS = st.integers(1949, 2100)
-_VALUES = st.floats(0.001, 1e9, allow_nan=False).map(lambda value: float(f"{value:.6g}"))
+_VALUES = st.floats(0.001, 100.0, allow_nan=False).map(lambda value: float(f"{value:.6g}"))
 _WORDS = st.text("城镇新建公共居住建筑（）0123456789", min_size=1, max_size=12).filter(str.strip)
 
 

@@ -144,6 +144,16 @@ def test_an_indicator_of_another_dimension_is_not_taken(catalog: Catalog) -> Non
     assert "urban_rail_length" in next(each.sentence for each in plan.findings if each.name == "plans.indicator.open")
 
 
+def test_a_draft_is_made_of_what_was_corrected(catalog: Catalog) -> None:
+    area = decide(TEXT, catalog, STAR, ReadingVerdict.CORRECT, unit="万平方米")
+    promise = decide(TEXT, catalog, "云台指数", ReadingVerdict.CORRECT, measure="milestone", value=None, comparator="=")
+    plan = assembled(TEXT, catalog, area, promise)
+    drafts = {draft.id: draft.unit for draft in plan.draft_indicators}
+    assert drafts[target(plan, STAR).indicator] == "m**2"
+    assert drafts[target(plan, "云台指数").indicator] == "yes_no"
+    assert [each.name for each in plan.findings] == ["plans.indicator.open"] * 2
+
+
 def test_a_correction_that_makes_no_target_is_a_finding(catalog: Catalog) -> None:
     wrong = decide(TEXT, catalog, STAR, ReadingVerdict.CORRECT, measure="milestone")
     plan = assembled(TEXT, catalog, wrong)

@@ -1,4 +1,4 @@
-"""The zip archive of a .docx: parts as XML trees, under a limit on their unpacked size, without entities."""
+"""The zip archive of an Office file: parts as XML trees, under a limit on their unpacked size, without entities."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ class OfficeArchive:
     file : str
         Name for messages.
     limits : DocumentLimits
+    kind : str, optional
+        Ending for messages.
 
     Raises
     ------
@@ -29,18 +31,19 @@ class OfficeArchive:
         The archive is encrypted, damaged or a zip bomb.
     """
 
-    def __init__(self, data: bytes, file: str, limits: DocumentLimits) -> None:
+    def __init__(self, data: bytes, file: str, limits: DocumentLimits, *, kind: str = ".docx") -> None:
         self._file = file
+        self._kind = kind
         self._limits = limits
         self._used = 0
         try:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise refuse_damaged(file, ".docx", str(error)) from error
+            raise refuse_damaged(file, kind, str(error)) from error
         entries = self._zip.infolist()
         for entry in entries:
             if entry.flag_bits & 1:
-                raise refuse_encrypted(file, ".docx")
+                raise refuse_encrypted(file, kind)
             if entry.file_size > (1 << 20) and entry.file_size > limits.ratio * max(entry.compress_size, 1):
                 raise self._bomb(f"{entry.filename} unpacks {entry.compress_size:,} to {entry.file_size:,} bytes")
         self.names = frozenset(entry.filename for entry in entries)
@@ -50,13 +53,13 @@ class OfficeArchive:
         data = self._bytes(name)
         if b"<!DOCTYPE" in data[: 1 << 16] or b"<!ENTITY" in data[: 1 << 16]:
             raise refuse_damaged(
-                self._file, ".docx", f"part {name} declares a document type, which such files never do"
+                self._file, self._kind, f"part {name} declares a document type, which such files never do"
             )
         parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
         try:
             return etree.fromstring(data, parser)
         except etree.XMLSyntaxError as error:
-            raise refuse_damaged(self._file, ".docx", f"part {name}: {error}") from error
+            raise refuse_damaged(self._file, self._kind, f"part {name}: {error}") from error
 
     def _bytes(self, name: str) -> bytes:
         pieces = []
@@ -68,7 +71,7 @@ class OfficeArchive:
                     if self._used > self._limits.unpacked_bytes:
                         raise self._bomb(f"more than {self._limits.unpacked_bytes:,} bytes came out while reading")
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise refuse_damaged(self._file, ".docx", f"part {name}: {error}") from error
+            raise refuse_damaged(self._file, self._kind, f"part {name}: {error}") from error
         return b"".join(pieces)
 
     def _bomb(self, detail: str) -> Exception:
