@@ -222,10 +222,10 @@ def test_reading_takes_time_in_proportion_to_length(catalog: Catalog) -> None:
         document = DocumentText(
             "a.txt", "txt", "0" * 64, tuple(Block(line, number=index) for index, line in enumerate(lines, 1))
         )
-        start = time.perf_counter()
+        start = time.process_time()
         plan = read_plan(document, catalog)
         assert len(plan.targets) == times * len(CLAUSES)
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(2)
     few, many = min(seconds(10) for _ in range(2)), seconds(80)

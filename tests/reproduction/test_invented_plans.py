@@ -1,4 +1,4 @@
-"""Four invented plans: the reader against labels made by hand, by the scorer of the labelled plans."""
+"""Six invented plans: the reader against labels made by hand, by the scorer of the labelled plans."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from dafeng.plans.labels import label_data
 from dafeng.plans.reading import coverage, read_plan
 
 FOLDER = Path(__file__).parents[1] / "cases" / "invented_plans"
-PLANS = ("yunling", "linlan", "haichuan", "qingtan")
+PLANS = ("yunling", "linlan", "haichuan", "qingtan", "lanjiang", "hepu")
 FLOORS = {
     "targets_f1": 0.98,
     "comparator_accuracy": 0.99,

@@ -39,7 +39,7 @@ _BEFORE: Final = (
 _WORDS: Final = re.compile("|".join(f"(?P<c{index}>{pattern})" for index, (pattern, _, _) in enumerate(_BEFORE)))
 
 _AFTER: Final = (
-    (r"(?:左右|上下)", Comparator.ABOUT, True),
+    (r"(?:左右|上下)|(?:或|及|\(含\))?以[上下内]为主", Comparator.ABOUT, True),
     (r"(?:或|及|\(含\)|\(含本数\))?以上|之上|(?:或|及)?更高|起", Comparator.AT_LEAST, False),
     (r"(?:或|及|\(含\))?(?:以下|以内|之内|之下)|内(?=$|[^\w]|,)|(?:或|及)?更低", Comparator.AT_MOST, False),
     (r"为主", Comparator.ABOUT, False),

@@ -196,7 +196,7 @@ class _Reader:
         requirement = read_requirement(
             words,
             found.asked[0],
-            negated=FORBIDS.match(found.word) is not None and _BOUNDED.match(words) is None,
+            negated=FORBIDS.match(found.word) is not None and _BOUNDED.search(words) is None,
         )
         span = found.topic or found.subject or (found.start, found.start)
         subject = read_subject(self._subject_words(span), span[0])
@@ -316,7 +316,9 @@ class _Reader:
 
 
 _WITH_CONSENT: Final = re.compile(r"(?:居民|业主|群众)(?:意愿|同意)")
-_BOUNDED: Final = re.compile(r"(?:不得|不应|不宜)?(?:低于|少于|小于|超过|高于|大于|突破)")
+_BOUNDED: Final = re.compile(
+    r"^(?:低于|少于|小于|超过|高于|大于|突破)|(?:不得|不应|不宜|不能)(?:低于|少于|小于|超过|高于|大于|突破)"
+)
 _SPECIAL: Final = ("height", "storeys", "gross_area", "single_building_area", "plot_ratio", "dwelling_area")
 _REASONS: Final = {
     "illegal": r"违法|违章",

@@ -76,8 +76,16 @@ _LEAD: Final = re.compile(
 )
 _TOPIC_OF_PLACE: Final = re.compile(r"^在[^,;]{2,20}(?:区|区域|片区|范围|地段|城区|新城|县城|内)(?:内|中)?$")
 _CONTINUES: Final = re.compile(
-    r"^(?:其?(?:装配率|绿色建材(?:应用|使用)比例|节能率|可再生能源替代率)(?:应|须)?不[得应]?[低少小]于|并且|并(?!网)|且|同时(?!推|开展|加|完)|或者?|还应|应同步)"
+    r"^(?:其?(?:装配率|绿色建材(?:应用|使用)比例|节能率|可再生能源替代率|(?:安装|敷设|铺设|覆盖)?面积(?:比例|占比)?|配建比例|预留比例)(?:应|须)?不[得应]?[低少小]于|并且|并(?!网)|且|同时(?!推|开展|加|完)|或者?|还应|应同步)"
 )
+_ACTOR: Final = re.compile(
+    r"^(?:其|由)?(?:业主|建设|产权|使用|运营|管理|物业服务|物业|施工|设计|所有权)(?:单位|企业|方|人)(?:、(?:业主|建设|产权|使用|运营|管理|物业|施工|设计)(?:单位|企业|方|人))*(?=均?(?:应|须|必须|不得|要))"
+)
+_EXCESS: Final = re.compile(r"\d+(?:\.\d+)?%(?:以上)?(?=的)")
+_SHARE_BOUND: Final = re.compile(
+    r"^(?!其中)[^,;\d]{2,24}(?:面积|占比|比例|比重|容量|率)(?P<word>(?:均|原则上)?(?:不得|不应|不能|应不|应当不|须不|必须不)(?:低于|少于|小于)|(?:应当?|须|必须)(?:达到|大于|超过))[^,;]*\d"
+)
+_INSTALLED: Final = re.compile(r"(?:面积|比例|容量|占比|数量)$")
 _MODAL_START: Final = re.compile(rf"^(?:{_HARD}|{_LOOSE}|{_UNIVERSAL}|结合居民意愿|由建设单位)")
 _SINGLE: Final = re.compile(
     r"新建|新[\(、]?改|改建|扩建|既有|政府投资|国有资金|财政|平方米|㎡|单体|层以上|层及以上|米以上|米及以上|大型公共|超高层|出让|新区|重点区域|保障性|商品住"
@@ -151,8 +159,9 @@ def _found(parts: tuple[Part, ...], index: int) -> FoundDuty | None:
         return None
     found = (
         _exception(parts, index)
-        or _prohibition(part, start, text)
         or _with_topic(parts, index, start, text)
+        or _prohibition(part, start, text)
+        or _share_of_topic(parts, index, start, text)
         or _with_subject(parts, index, start, text)
         or _wish(part)
     )
@@ -200,10 +209,14 @@ def _prohibition(part: Part, start: int, text: str) -> FoundDuty | None:
 
 def _with_topic(parts: tuple[Part, ...], index: int, start: int, text: str) -> FoundDuty | None:
     """新建…的公共建筑，应…: who is meant stands in the part before."""
+    actor = _ACTOR.match(text)
+    if actor is not None:
+        start, text = start + actor.end(), text[actor.end() :]
     if index == 0 or not _MODAL_START.match(text):
         return None
     before = parts[index - 1]
     begin, topic = _stripped(before)
+    topic = topic if actor is None else _EXCESS.sub("", topic)
     word = _DUTY_WORD.search(text)
     if word is None or not _is_subject(topic, before.text):
         return None
@@ -219,6 +232,20 @@ def _with_topic(parts: tuple[Part, ...], index: int, start: int, text: str) -> F
         "全面" if universal else word[0],
         parts[index],
     )
+
+
+def _share_of_topic(parts: tuple[Part, ...], index: int, start: int, text: str) -> FoundDuty | None:
+    """新建…项目，…面积占比不得低于N%: who is meant stands in the part before, the duty is a bound on a share."""
+    part = parts[index]
+    bound = _SHARE_BOUND.match(text)
+    if index == 0 or bound is None or part.by is not None:
+        return None
+    before = parts[index - 1]
+    begin, topic = _stripped(before)
+    bound_itself = any(word.lastgroup != "bare" for word in _DUTY_WORD.finditer(topic))
+    if not _is_subject(topic, before.text) or not _SINGLE.search(topic) or bound_itself:
+        return None
+    return FoundDuty(begin, part.end, (begin, before.end), (start, part.end), Strength.MUST, bound["word"], part)
 
 
 def _is_subject(topic: str, whole: str) -> bool:
@@ -273,10 +300,14 @@ def _is_target(word: re.Match[str], text: str, subject: str, part: Part) -> bool
 
 def _with_subject(parts: tuple[Part, ...], index: int, start: int, text: str) -> FoundDuty | None:
     part = parts[index]
+    placed: str | None = None
     for word in _DUTY_WORD.finditer(text):
         subject = text[: word.start()]
         if not subject:
             continue
+        if placed and word.lastgroup == "hard" and _INSTALLED.search(subject) and part.by is None:
+            span, asked = (start, start + len(placed)), (start + len(placed), part.end)
+            return FoundDuty(start, part.end, span, asked, Strength.MUST, word[0], part)
         subject = re.sub(r"(?:,|均|也|还|都|要|则)$", "", subject)
         if not _is_subject(subject, text):
             if word.lastgroup == "bare" or ends_as_project(subject):
@@ -288,6 +319,7 @@ def _with_subject(parts: tuple[Part, ...], index: int, start: int, text: str) ->
         if strength is None or _is_target(word, text, subject, part):
             continue
         if word.lastgroup == "bare":
+            placed = subject if _SINGLE.search(subject) else placed
             if (
                 not _SINGLE.search(subject)
                 or part.by is not None
@@ -323,7 +355,9 @@ def _with_subject(parts: tuple[Part, ...], index: int, start: int, text: str) ->
     return None
 
 
-METRIC_SUBJECT: Final = re.compile(r"^(?:改造部分|建筑(?:高度|层数|节能水平)|(?:住宅|单体)?层数|容积率)")
+METRIC_SUBJECT: Final = re.compile(
+    r"^(?:改造部分|建筑(?:高度|层数|节能水平)|(?:住宅|单体)?层数|容积率)(?![^,;]*(?:以[上下内]|超过|[大高小低]于|达到?|不足)[^,;]*[^,;度数率])"
+)
 
 
 def _of_metric(parts: tuple[Part, ...], index: int, start: int, word: re.Match[str]) -> FoundDuty:

@@ -6,6 +6,7 @@ Words that no row of `duty_things` explains are kept as open stretches.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -77,9 +78,10 @@ _EXPLAINED: Final = re.compile(
     r"建筑高度|高度|层数|住宅|民用|公共|居住|一次性|到位|种|应尽尽?|率先|力争|不低于|不|得"
 )
 _OPEN_LENGTH: Final = 5
+_SHARE: Final = re.compile(r"(?<![\d.])(?!100%)\d+(?:\.\d+)?%")
 _COMPARATOR: Final = {
     "<=": re.compile(r"不高于|不得?超过|不大于|不应?宜?超过|以下|以内|≤"),
-    "<": re.compile(r"(?<!不)(?:小于|低于)"),
+    "<": re.compile(r"(?<![不得应宜])(?:小于|低于)"),
     ">": re.compile(r"(?<![不得应宜])(?:超过|大于|高于)|(?<!=)>(?!=)"),
 }
 
@@ -146,7 +148,17 @@ def read_requirement(text: str, offset: int = 0, *, negated: bool = False) -> Re
             found.append(best)
             place = best.end - offset
     kept = _distinct(found, text, offset)
-    return Requirement(tuple(kept), _together(kept, text, offset, negated), tuple(_unexplained(found, text, offset)))
+    loose = tuple(_shares_left(found, text, offset))
+    expression = None if loose else _together(kept, text, offset, negated)
+    return Requirement(tuple(kept), expression, (*loose, *_unexplained(found, text, offset)))
+
+
+def _shares_left(asked: list[Asked], text: str, offset: int) -> Iterator[Locator]:
+    """Yield the shares that no row takes up: without them an expression would ask for less, or for something else."""
+    for share in _SHARE.finditer(text):
+        start, end = offset + share.start(), offset + share.end()
+        if not any(one.start <= start and end <= one.end for one in asked):
+            yield Locator(start=start, end=end)
 
 
 def _distinct(found: list[Asked], text: str, offset: int) -> list[Asked]:

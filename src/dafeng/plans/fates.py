@@ -294,7 +294,7 @@ def described_object(text: str, number: ReadNumber, start: int, end: int) -> boo
             bound
         )
     unit = number.unit or ""
-    if unit in ("米", "公里", "分钟") and re.match(r"(?:以内|内)?(?:见|范围|半径|服务|可达)", after):
+    if unit in ("米", "公里", "分钟") and re.match(r"(?:以内|内)?(?:见|范围|半径|服务|可达|覆盖)", after):
         return True
     if bound and rest.startswith("的") and re.match(r"(?:对|凡|将)", text[start:end]):
         return True

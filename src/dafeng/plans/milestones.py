@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dafeng.base.document import DocumentText
@@ -18,10 +18,12 @@ from dafeng.plans.read_records import ClauseKind, LabelKind, Outline, ReadNumber
 __all__ = ["read_milestones"]
 
 _PEAK: Final = r"(?:碳排放|碳达峰|二氧化碳排放|排放量?|能耗|能源消费|城乡建设领域|建筑领域)[^,;]{0,16}(?:达到峰值|达峰|达到(?:历史)?峰值|进入平台期|实现碳达峰)|(?:如期|力争)?实现碳达峰|碳达峰目标(?:如期)?实现|(?:实现|达到)碳中和|碳中和(?:目标)?(?:如期|顺利|全面|基本)?实现"
-_DONE: Final = r"建成|完成|执行|采用|推广(?:采用|使用|应用)?|推行|实施|实行|使用|应用|禁止|淘汰|取消|普及|建立|覆盖|纳入|开展|达到|消除|接入|配备|拆除|关停|改造|安装|治理|整治|达标|转为|替代|替换|更换|落实|供应|封闭|运行|投产|投入|启用|编制|电气化|绿色化|无害化|资源化|收集|处置|停止|实现(?!现代化)"
+_DONE: Final = r"建成|完成|执行|采用|推广(?:采用|使用|应用)?|推行|实施|实行|使用|应用|禁止|淘汰|取消|普及|建立|覆盖|纳入|开展|达到|消除|接入|配备|拆除|关停|改造|安装|治理|整治|达标|转为|替代|替换|更换|落实|供应|封闭|运行|投产|投入|启用|编制|电气化|绿色化|无害化|资源化|收集|处置|停止|销号|整改|搬迁|上线|投用|投运|实现(?!现代化)"
 _WHOLLY: Final = rf"(?:全面|全部|基本全部|100%|普遍)(?:地)?(?:{_DONE})"
 _COVERED: Final = r"(?:基本)?(?:实现)?[^,;]{0,10}(?:全覆盖|全面覆盖|应改尽改|应收尽收|应治尽治|应建尽建|应接尽接|应装尽装|应分尽分|零填埋|零直排|零增长|零排放|双?清零|动态清零|全收集|全处理|全达标|全密闭|全消除|全淘汰|全电气化|全绿电|(?:百分之百|100%)覆盖|并网运行|一张网|并轨|达标排放|供热计量收费)"
-_ISSUED: Final = r"(?:研究|组织|加快|完成|启动)?(?:出台|印发|颁布|发布|制定|修订|制修订|编制|编制完成|修编|实施|施行)"
+_ISSUED: Final = (
+    r"(?:研究|组织|加快|完成|启动)?(?:出台|印发|颁布|公布|发布|制定|修订|制修订|编制|编制完成|修编|实施|施行)"
+)
 _PAPER: Final = r"(?:《[^》]+》|条例|办法|规章|法规|标准|规程|导则|规范|规划|方案|政策|目录|指南|图集|实施细则|细则|清单|路线图|指标体系|行动计划)"
 _TURN: Final = r"(?:全面|基本|如期)?(?:实现|完成)[^,;]{0,20}(?:转型|碳中和|零碳化|近零排放|净零排放|清洁取暖|清洁供暖|双控转变|电气化)|(?:转型)(?:全面|基本)?实现"
 _VAGUE: Final = re.compile(
@@ -60,9 +62,16 @@ _PROCESS: Final = re.compile(
 )
 _FINISHED: Final = re.compile(
     r"(?:(?:建成|竣工|投入)(?:并)?(?:投用|投产|投运|使用|投入使用|运行|运营|生产|试运行|并网|达产|通水|通气|验收)+"
-    r"|(?:建成|竣工|完工|投用|投产|投运|启用|并网发电)|(?:印发|出台|发布|颁布)(?:并?(?:实施|执行|施行))?)"
+    r"|(?:建成|竣工|完工)并?(?:通水|通气|通热|通车|通电|验收|交付)"
+    r"|(?:正式|全面|全部|基本)?(?:上线|投入)(?:试?运行|试?运营|使用|投用|启用|应用)?"
+    r"|(?:全面|全部|基本)?(?:整改|清零|整治|排查)*(?:并)?(?:验收)?销号|(?:全部|基本)?整改到位"
+    r"|(?:改造|建设|整治|治理|更新|迁改|普查|评估|验收|编制|修编|修订|摸底|调查|排查|建档|安装|划定|认定|审查|移交|搬迁|升级|扩容|接入|提标|工程|项目)(?:任务|工作|工程|项目)?(?:全部|全面|基本|如期)?(?:完成|完工|竣工)"
+    r"|(?:建成|竣工|完工|投用|投产|投运|启用|并网发电)|(?:印发|出台|发布|颁布|公布)(?:并?(?:实施|执行|施行))?)"
 )
 _HELD: Final = re.compile(r"(?:组织)?(?:开展|进行|完成)[^,;]{0,8}(?:中期|终期|期末|总结)[^,;]{0,4}评估(?:工作)?")
+_FROM_THEN: Final = re.compile(
+    r"(?:全面|全部)(?:实施|实行|推行|执行|启动|开展|建立|取消|停止|禁止)(?!绿色建筑|建筑节能)"
+)
 _LONGEST: Final = 300
 _RULES: Final[tuple[tuple[str, re.Pattern[str], float], ...]] = (
     ("达峰", re.compile(_PEAK), 0.97),
@@ -95,6 +104,7 @@ _RULES: Final[tuple[tuple[str, re.Pattern[str], float], ...]] = (
         re.compile(rf"{_FINISHED.pattern}$"),
         0.85,
     ),
+    ("完成", re.compile(r"建(?:立|成)并(?:投入|上线|持续|有效)?(?:试?运行|试?运营|使用|启用|投用)[^,;]{2,}"), 0.85),
     ("淘汰", re.compile(r"(?:淘汰|取消|关停|停止|退出|消除|杜绝|不再(?:新建|使用|新增))[^,;]{3,}"), 0.8),
 )
 
@@ -156,7 +166,7 @@ def _in_sentence(
     report = _report(document.folded, sentence)
     if report is not None:
         yield _target(document, sentence, report, report[0], None, _Seen("报告", True, 0.9))
-    for index, part in enumerate(sentence.parts):
+    for index, part in enumerate(map(_begun, sentence.parts)):
         if part.by is None or (report is not None and part.end > report[0]):
             continue
         begin, words = _words(part)
@@ -167,6 +177,14 @@ def _in_sentence(
             continue
         start = _start(document.folded, sentence.parts, index)
         yield _target(document, sentence, (start, part.end), begin, part.by.year, seen)
+
+
+def _begun(part: Part) -> Part:
+    """2026年起，全面实施…制度: what holds everywhere from a year on, with nobody named, is due by that year."""
+    since = part.since
+    if part.by is not None or since is None or since.end not in (part.start, part.start - 1):
+        return part
+    return replace(part, by=since, own=True) if _FROM_THEN.match(part.text) else part
 
 
 def _words(part: Part) -> tuple[int, str]:

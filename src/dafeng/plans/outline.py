@@ -80,6 +80,15 @@ def _points(document: DocumentText, text: str, layout: HeadLayout, headings: Seq
     return sorted(points, key=lambda point: point.start)
 
 
+def _tasks_above(drafts: Sequence[_Draft], parent: int | None) -> int:
+    """Count the headings above that are tasks: a chapter is no task that stands before its own sections."""
+    count = 0
+    while parent is not None:
+        count += drafts[parent].kind is ClauseKind.TASK
+        parent = drafts[parent].parent
+    return count
+
+
 def _drafts(
     document: DocumentText, text: str, layout: HeadLayout, points: Sequence[_Point], known: Collection[str]
 ) -> list[_Draft]:
@@ -88,7 +97,7 @@ def _drafts(
     above: list[int] = []
     box: int | None = None
     in_annex = 0
-    tasks_seen = False
+    tasks_seen = 0
     numbered = [(point.heading.mark.rank, point.mark_end) for point in points if point.heading]
     fused = runs_on_by_rank(document, text, numbered)
     for position, point in enumerate(points):
@@ -126,8 +135,8 @@ def _drafts(
         if draft.kind is ClauseKind.TASK:
             words = text[slice(*draft.title_at)] if draft.title_at else ""
             parent_kind = drafts[draft.parent].kind if draft.parent is not None else None
-            draft.kind = kind_of(words, parent_kind, after_tasks=tasks_seen)
-            tasks_seen = tasks_seen or draft.kind is ClauseKind.TASK
+            draft.kind = kind_of(words, parent_kind, after_tasks=tasks_seen > _tasks_above(drafts, draft.parent))
+            tasks_seen += draft.kind is ClauseKind.TASK
         drafts.append(draft)
         above.append(len(drafts) - 1)
         if point.annex or point.heading is None:

@@ -23,6 +23,7 @@ _TO: Final = re.compile(r"^[^,;]{0,16}?(?:到|至|升|降|增|减|提高|下降|
 _DOING: Final = re.compile(
     r"(?:建成|建设|打造|培育|创建|新建|完成|改造|新增|推广|实施|形成|发展|布局|评选|选取|支持|组织|安装|配建|改建|整治|更新)(?:不少于|不低于|至少|约|超过)?$|至少[^,]{0,4}$"
 )
+_WITHIN: Final = re.compile(r"(?:范围|半径|服务|可达)?(?:内)?(?:的)?(?:人口)?覆盖(?:率|比例|面)")
 _NEW_PART: Final = re.compile(
     r"(?:惠及|涉及|覆盖|受益|总?建筑面积|总面积|面积|总?投资|新增|改造|新建|建成|完成|总?长度|装机|户数|其中|累计)"
 )
@@ -127,6 +128,8 @@ def _link(
         if not _IDLE.sub("", bare):
             return "paired", end, piece_start
         return "amount", end, end + joint.end()
+    if number.unit in ("米", "公里") and _WITHIN.match(rest):
+        return "describes", end, piece_start
     if _NEW_PART.match(rest):
         return "amount", end, end
     if (

@@ -89,6 +89,7 @@ class _Reader:
         self.fates: dict[int, NumberFate] = {}
         self.targets: list[ReadTarget] = []
         self.ids: dict[str, int] = {}
+        self.last: tuple[Clause, list[str]] | None = None
         headings = sorted(
             (part.start, part.end) for clause in outline.clauses for part in (clause.mark, clause.title_at) if part
         )
@@ -211,8 +212,11 @@ class _Reader:
         clock = Clock(by=goal, from_before=goal is not None)
         if amounts:
             memory = _Sentence(clause, at.start)
+            if self.text.startswith("其中", at.start) and self.last is not None and self.last[0] is clause:
+                memory.labels = list(self.last[1])
             for index, segment in enumerate(segments_of(self.text, at.start, at.end, amounts)):
                 self.segment(segment, index, times, clock, memory)
+            self.last = (clause, memory.labels or [label for label, _ in memory.history[-1:]])
         else:
             for time in times:
                 clock.see(time, 0)
@@ -250,7 +254,7 @@ class _Reader:
             if self.targets[-1].kind is not LabelKind.CHANGE:
                 clock.base = None
         else:
-            words = clean_label(self.words(segment.start, segment.end, times))
+            words = "" if segment.numbers else clean_label(self.words(segment.start, segment.end, times))
             memory.words_before = words or memory.words_before
             memory.labels = [] if words else memory.labels
         memory.yearly = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ from dafeng.plans.milestones import read_milestones
 from dafeng.plans.numbers import find_numbers
 from dafeng.plans.outline import read_outline
 from dafeng.plans.promises import read_promises
-from dafeng.plans.read_records import NumberFate, Origin, ReadDuty, ReadNumber, ReadPlan, ReadTarget
+from dafeng.plans.read_records import LabelKind, NumberFate, Origin, ReadDuty, ReadNumber, ReadPlan, ReadTarget
 from dafeng.plans.units_written import COUNTED
 
 __all__ = ["NO_PLAN", "UNCLAIMED", "coverage", "is_plan", "read_plan"]
@@ -43,6 +44,9 @@ _YIELDS: Final = frozenset(
 )
 
 
+_BOUND_ASKED: Final = re.compile(r"(?:^| and )(?:height|storeys|pv_roof_share|plot_ratio) [<>]=? \d")
+
+
 def _duty_of(duties: Sequence[ReadDuty], starts: Sequence[int], offset: int) -> ReadDuty | None:
     """Return the duty in whose words a character stands."""
     index = bisect_right(starts, offset) - 1
@@ -50,13 +54,15 @@ def _duty_of(duties: Sequence[ReadDuty], starts: Sequence[int], offset: int) -> 
     return duty if duty is not None and duty.at.start <= offset < duty.at.end else None
 
 
-def _bound_of_a_project(target: ReadTarget) -> bool:
+def _bound_of_a_project(target: ReadTarget, duty: ReadDuty) -> bool:
     """Whether a number inside a duty only says what each project must show, so that it is no promise of its own."""
     since_only = target.start is not None and target.by is None
     counted = (
         target.by is None and target.unit is not None and target.unit.lstrip("万亿") in COUNTED and target.unit != "层"
     )
-    return since_only or counted
+    asked = duty.obligation is not None and _BOUND_ASKED.search(duty.obligation.require) is not None
+    bounded = target.kind is LabelKind.LIMIT and target.by is None and not duty.soft
+    return since_only or counted or (bounded and asked)
 
 
 def _shared_out(
@@ -70,7 +76,7 @@ def _shared_out(
     for fate in fates:
         duty = _duty_of(duties, starts, fate.at.start)
         target = by_id.get(fate.of or "")
-        if duty is not None and (fate.fate in _YIELDS or (target is not None and _bound_of_a_project(target))):
+        if duty is not None and (fate.fate in _YIELDS or (target is not None and _bound_of_a_project(target, duty))):
             if target is not None:
                 taken.add(target.id)
             settled.append(NumberFate(at=fate.at, fate="obligation", of=duty.id))

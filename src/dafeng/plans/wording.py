@@ -16,8 +16,8 @@ __all__ = ["Wording", "clean_label", "read_wording", "shared_subjects", "sort_of
 
 _WHOLE: Final = r"(?:全省|全市|全国|全区|全县|全州|全旗|全域|全盟|我省|我市|我区|我县|我州|各地区?|各(?:县区|区县|市|县|区)(?:\([^)]{1,8}\))?|本市|本省|本区)"
 _LEAD: Final = re.compile(
-    rf"^(?:[\"'、:,)(\]-]|并|且|即|同时|其中|此外|另外|以及|和|及|与|力争|争取|确保|力求|努力|使得?|预计|计划|规划(?!建设)|实现(?!率)|推动|推进|到|在|{_WHOLE}(?:的|共|内|范围内)?"
-    r"|基本|持续|进一步|稳步|逐步|不断|主动|年内|期间|前|末|底|时|将|严格执行|严格落实|全面执行|执行(?=新建|城镇)|按照|每年底前|通过[^,]{1,16}(?:使|将)|--|[一二三四五]是|保证|保障|要求|总体上?|原则上|全面提升|每年(?=[^,]{0,14}[率量]))+"
+    rf"^(?:[\"'、:,)(\]-]|其(?![中他它余次])|并|且|即|同时|其中|此外|另外|以及|和|及|与|力争|争取|确保|力求|努力|使得?|预计|计划|规划(?!建设)|实现(?!率)|推动|推进|到|在|{_WHOLE}(?:的|共|内|范围内)?"
+    r"|基本|持续|进一步|稳步|逐步|不断|主动|年内|期间|前|末|底|时|将|[一二两三四五六]年内?(?=达|完成|实现|$)|(?:\d{1,2}|[一二三四五六七八九十]{1,2})月(?:\d{1,2}日)?(?:底|末)?前(?=[^后])|严格执行|严格落实|全面执行|执行(?=新建|城镇)|按照|每年底前|通过[^,]{1,16}(?:使|将)|--|[一二三四五]是|保证|保障|要求|总体上?|原则上|全面提升|每年(?=[^,]{0,14}[率量]))+"
 )
 _TRAIL: Final = re.compile(
     r"(?:(?:比|较)(?:历史)?峰值|力争|争取|确保|应当|应|须|必须|需|要|将|可|原则上|总体上?|整体上|平均|均|都|全部|分别|的|(?<![比约])占(?!比)|稳步|进一步|逐步|大幅|有望|不断|、|:|,|\"|'|再|年均|同比|累计|普遍|基本|各|共|总计|合计|率先|先行|也|已|不|实现|持续|最终|每日|每天|预计|计划|目标为?|指标为?|值?为|由|从|仅|只|还|每年|以|到|幅度|和|达|达到|始终|稳定|长期|全面|严格|统一)+$"
@@ -28,7 +28,7 @@ _SCOPE: Final = re.compile(
 _UP: Final = r"递增|提高|提升|增长|增加|上升|扩大|改善|增强|增|升高"
 _DOWN: Final = r"递减|下降|降低|减少|压减|压降|削减|缩减|缩短|减排|减|降|节约|节省"
 _CHANGE: Final = re.compile(
-    rf"(?:累计|总体|平均|分别|整体|再|同比|年均|合计|力争|相应|共|逐年|每年|有所)*(?P<verb>{_UP}|{_DOWN})(?P<noun>率|幅度|比例|幅|程度|了)?(?:为|应|要|须|可|约|在)?$"
+    rf"(?:累计|总体|平均|分别|整体|再|净|同比|年均|合计|力争|相应|共|逐年|每年|有所)*(?P<verb>{_UP}|{_DOWN})(?P<noun>率|幅度|比例|幅|程度|了)?(?:为|应|要|须|可|约|在)?$"
 )
 _FALL: Final = re.compile(_DOWN)
 _EXISTING: Final = re.compile(
@@ -36,21 +36,23 @@ _EXISTING: Final = re.compile(
 )
 _BEFORE_WORKS: Final = re.compile(r"(?:改造|更新|整治|修缮|升级|提升)后")
 
-_PER_YEAR: Final = re.compile(r"每年度?|年均|逐年|每个?年度")
+_PER_YEAR: Final = re.compile(
+    r"每年度?|年均|逐年|每个?年度|(?<![\d今去来本当明常近两三五十多历])年(?=节约|节电|节能(?!能力)|节水|减排|减碳|减少|替代|新增|培训)"
+)
 _NEED: Final = re.compile(r"(?:节能)?(?:要求|标准|设计标准|节能率|目标|水平|创建要求)$")
 _VERB: Final = re.compile(
     r"(?:先行|率先|全部|全面|基本|已|均|都|初步|实现)?(?:达到|达|进行|建成(?!区)|完成|实现|采用|执行|使用|建立|开展|配备|安装|接入|纳入|开放|具备|通过|落实|应用|建有|设置|配建|实施|推行|满足|参与|创建|形成|获得|取得|改造为|成为|覆盖|符合|接通|拥有)"
 )
 _BUILT: Final = re.compile(
-    r"新增|净增|累计|完成|建成(?!区)|改造|打造|培育|创建|推广|实施|建设|新建|扩建|改建|发展|开工|组织|评选|认定|遴选|布局|设立|选取|安装|更换|更新|治理|整治|配建|配备|增加|减少|节约|形成|推出|开展|编制|制定|修订|出台|发布|建立|替代|投放|购置|淘汰|绿化|修复|种植|拥有|提供|筹集|供应|培训|完善|支持|引进|落地|示范|开发|提升|举办|采购|推动|竣工|覆盖|惠及"
+    r"新增|净增|累计|完成|建成(?!区)|改造|打造|培育|创建|推广|实施|建设|新建|扩建|改建|发展|开工|组织|评选|认定|遴选|布局|设立|选取|安装|更换|更新|治理|整治|配建|配备|增加|减少|节约|形成|推出|开展|编制|制定|修订|出台|发布|建立|替代|投放|购置|淘汰|绿化|修复|种植|拥有|提供|筹集|供应|培训|完善|支持|引进|落地|示范|开发|提升|举办|采购|推动|竣工|覆盖|惠及|架设|铺设|敷设|新装|加装|栽植|疏浚|清淤"
 )
 _ADDED: Final = re.compile(
-    r"新增|净增|完成|改造|新建|实施|增加|减少|更新|治理|整治|修复|更换|淘汰|扩建|改建|开工|筹集|替代|种植|累计推广|累计实施|累计完成"
+    r"新增|净增|新装|加装|铺设|敷设|完成|改造|新建|实施|增加|减少|更新|治理|整治|修复|更换|淘汰|扩建|改建|开工|筹集|替代|种植|累计推广|累计实施|累计完成"
 )
 _ADDED_CAPACITY: Final = re.compile(r"(?:累计)?(?:新增|新建|扩建)(?!建筑|住宅|小区|农房|项目)")
 _A_TIME: Final = ("/日", "/天", "/年", "/小时", "/h", "/d", "/a")
 _STATE: Final = re.compile(
-    r"(?:里程数?|排放量|排放总量|能耗|消费量|消费总量|消耗量|用水量|用电量|人口|强度|密度|宽度|高度|浓度|产生量|处理能力|总量|规模|指数|面积指标|值|年限|寿命|长度|温度|时间|半径|间距|用量|量)$"
+    r"(?:里程数?|排放量|排放总量|能耗|消费量|消费总量|消耗量|用水量|用电量|人口|强度|密度|宽度|高度|浓度|产生量|处理能力|总量|规模|指数|面积指标|值|年限|寿命|长度|温度|时间|半径|间距|用量|余额|量)$"
 )
 _FROM_VALUE: Final = re.compile(r"(?:由|从)(?:[^,;由从]{0,14}的)?(?:约|不足|近)?\d[\d.]*\D.*$")
 _RATIO: Final = re.compile(
@@ -60,6 +62,11 @@ _PER_HEAD: Final = re.compile(r"人均|万人|每千人|单位(?:面积|建筑�
 _PARTS: Final = re.compile(r"、|和|与|及|以及")
 _AREA: Final = re.compile(
     r"^(?:新建|既有|改建)?(?:城市|县城|农村|乡村|城镇|城区|建制镇|乡镇|市区|县级市|设市城市|地级市|地级及以上城市|居住建筑|公共建筑|工业建筑|公共机构|主城区|民用建筑|(?<=新建)建筑|(?<=既有)建筑|建成区|中心城区|重点镇|县|镇|市级|省级|国家级|区级|县级|党政机关|机关|学校|医院|村委会|厂房|工业厂房|工商业厂房|工商业|农村居民|道路|居住区|住宅|小区|公园|广场)(?:建成区)?"
+)
+
+
+_PIPED: Final = re.compile(
+    r"(?:供水|排水|燃气|供热|供气|供电|污水|雨水|再生水|热力|电力|通信)(?=管网|管道|管线|管廊|线路|$)"
 )
 
 
@@ -105,7 +112,7 @@ _MEASURE: Final = re.compile(
 )
 _RATE: Final = re.compile(r"(?:率|比例|占比|比重|比率|强度|密度|排放量|产生量)$")
 _BARE_VERB: Final = re.compile(
-    r"(?:每年|累计|年均|共|全部|基本|其中|再|各)*(?:完成|改造|新增|建成|建设|更新|推广|实施|打造|新建)+"
+    r"(?:每年|累计|年均|共|全部|基本|其中|再|各)*(?:完成|改造|新增|净增|建成|建设|更新|推广|实施|打造|新建)+"
 )
 _SET_OUT: Final = re.compile(
     r"^(?:大力|全面|积极|持续|有序|加快|统筹|深入|扎实|稳步)*(?:推进|推动|实施|开展|加强|组织|加快|抓好|做好|推广|完成)+"
@@ -114,11 +121,13 @@ _RISING: Final = re.compile(
     r"(?:稳步|逐步|持续|不断|大幅|明显|显著|进一步|有效)+(?:提升|提高|下降|降低|增长|增加|改善)$"
 )
 _SUBGROUP: Final = re.compile(
-    r"(?:地区|区域|城市|县城|县|市|区|城区|片区|镇|乡村|农村|建筑|住宅|项目|农房|机关|医院|学校|企业)$"
+    r"(?:地区|区域|城市|县城|县|市|区|城区|片区|镇|乡村|农村|建筑|住宅|项目|农房|厂房|居民|农户|园区|机关|医院|学校|企业)$"
 )
 _OF_SUBGROUP: Final = re.compile(
     r"^(.{2,}?(?:率|比例|占比|比重))((?![高低])[^率比]{2,12}(?:地区|区域|城市|县城|县|城区|建制镇))$"
 )
+_ROOF: Final = re.compile(r"(?:屋顶|屋面)[^,]{2,}$")
+_COMPARED_WITH: Final = re.compile(r"(?:比|较|[高低]于|优于)[^,;率]{2,12}(?:水平|平均|均值|平均值)[高低]?")
 _WHOLE_START: Final = re.compile(r"^(?:全省|全市|全区|全县|城镇|城市)")
 _WORKED_ON: Final = re.compile(
     r"农房|农村住房|公共建筑|居住建筑|老旧小区|既有建筑|住宅|小区|学校|医院|机关|公共机构|供热管网|供水管网|路灯|照明"
@@ -151,6 +160,8 @@ def carried_label(
     earlier = labels[min(place, len(labels) - 1)] if labels else words_before if _RATE.search(words_before) else ""
     if of_group := _OF_SUBGROUP.match(label):
         return of_group[1], of_group[2]
+    if earlier and _COMPARED_WITH.fullmatch(label):
+        return earlier, None
     if not label:
         return (earlier or words_before, None) if earlier or words_before else None
     if (extreme := _EXTREME.match(label)) and earlier:
@@ -170,11 +181,13 @@ def carried_label(
         owner = (
             _AREA.sub("", earlier)
             if label.endswith(("建筑", "住宅", "项目", "农房"))
+            else roof.group()
+            if (roof := _ROOF.search(earlier))
             else _WHOLE_START.sub("", earlier)
         )
         return f"{label}{owner}", label
     if label.startswith("占") and earlier:
-        return f"{earlier}{label}比例", None
+        return f"{earlier}{label}" + ("" if label.startswith("占比") else "比例"), None
     if _BARE_MEASURE.match(label) and words_before and not labels:
         owner = re.split(r"应|要|须|需|可", words_before)[0]
         return f"{owner}{label.removeprefix('其中')}", None
@@ -349,13 +362,16 @@ def shared_subjects(subject: str, count: int) -> list[str]:
         parts = [part for part in pattern.split(subject) if part]
         if len(parts) == count:
             last = parts[-1]
-            area = _AREA.match(last)
+            piped = _PIPED.match(last)
+            area = piped or _AREA.match(last)
             tail = last[area.end() :] if area else ""
+            shared = _PIPED.sub("", parts[0]) if piped and _PIPED.search(parts[0]) else ""
             head = re.match(r"^(?:新建|既有|城镇新建|城市新建|新增)", parts[0])
             full = []
             for index, part in enumerate(parts):
-                own = _AREA.fullmatch(part)
+                own = _AREA.fullmatch(part) or (piped and _PIPED.search(part))
                 words = f"{part}{tail}" if tail and own and index < count - 1 else part
+                words = f"{shared}{words}" if index else words
                 if (
                     index
                     and head
@@ -408,7 +424,7 @@ def sort_of(number: ReadNumber, wording: Wording, label: str, *, dated: bool) ->
         return LabelKind.COUNT, Measure.CUMULATIVE if added else Measure.LEVEL
     return (
         (LabelKind.LIMIT, Measure.LIMIT)
-        if wording.compared.comparator is not Comparator.EQUAL
+        if wording.compared.comparator not in (Comparator.EQUAL, Comparator.ABOUT)
         else (LabelKind.COUNT, Measure.LEVEL)
     )
 
