@@ -2,7 +2,7 @@
 
 Records with equal keys are one thing; that is settled by the register's identity (`dafeng.base.ledger.code_key`,
 `name_key`) and by decisions (`RecordLink`). What is left is proposed here and never merged by itself: two records that differ
-in phase (一期, 二期), building number or section are never proposed.
+in phase (一期, 二期), building number or section are never proposed, nor yearly records of different years.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ MATCH_SCHEMA: Final[dict[str, pl.DataType]] = {
     "address": pl.String(),
     "area": pl.Float64(),
     "day": pl.Date(),
+    "year": pl.Int64(),
     "sheet": pl.String(),
     "row": pl.Int64(),
 }
-"""Columns of what is compared: one row a thing of a register."""
+"""Columns of what is compared: one row a thing of a register; the year only of yearly records."""
 CANDIDATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "first_register": pl.String(),
     "first": pl.String(),
@@ -90,6 +91,7 @@ def matching_view(things: pl.DataFrame, register: Register) -> pl.DataFrame:
         address=own("address", pl.String()),
         area=pl.coalesce(areas) if areas else pl.lit(None, pl.Float64),
         day=pl.coalesce(days) if days else pl.lit(None, pl.Date),
+        year=own("record_year", pl.Int64()),
         sheet=own("sheet", pl.String()),
         row=own("row", pl.Int64()),
     )
@@ -155,7 +157,8 @@ def find_candidates(
     columns = [name for name in frame.columns if name != "id"]
     pairs = pairs.join(frame.rename({name: f"a_{name}" for name in columns}), left_on="a", right_on="id")
     pairs = pairs.join(frame.rename({name: f"b_{name}" for name in columns}), left_on="b", right_on="id")
-    pairs = pairs.filter((pl.col("a_key") != pl.col("b_key")) & (pl.col("a_part") == pl.col("b_part")))
+    apart = (pl.col("a_year") != pl.col("b_year")).fill_null(value=False)
+    pairs = pairs.filter((pl.col("a_key") != pl.col("b_key")) & (pl.col("a_part") == pl.col("b_part")) & ~apart)
     return (
         _scored(pairs, low)
         .join(_settled(decided), on=["first", "second"], how="anti")

@@ -14,20 +14,7 @@ from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.schemas import ProjectField
 from dafeng.intake.ledger_cells import choice_words
 
-__all__ = ["STAGE_WORDS", "field_name", "read_facts", "shown_unit", "shown_value"]
-
-STAGE_WORDS: Final[dict[str, str]] = {
-    "planning": "策划",
-    "approval": "立项",
-    "land": "土地",
-    "design_review": "图审",
-    "construction": "施工",
-    "acceptance": "竣工验收",
-    "filing": "备案",
-    "operation": "运行",
-    "demolition": "拆除",
-}
-"""Chinese name of each `Stage`."""
+__all__ = ["field_name", "read_facts", "shown_text", "shown_unit", "shown_value"]
 
 _UNITS: Final = {
     "m**2": "㎡", "m**3": "m³", "percent": "%", "storey": "层", "year": "年", "ratio": "", "household": "户", "person": "人",
@@ -82,6 +69,25 @@ def shown_value(name: str, value: object, catalog: Catalog) -> str:
     if field is not None and field.options:
         return next((option.zh for option in field.options if option.code == value), str(value))
     return str(value)
+
+
+def shown_text(name: str, text: str | None, catalog: Catalog) -> str:
+    """Return a value that stands as text, as in `dafeng.buildings.things.PROMISE_SCHEMA`, as a person reads it.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> catalog = load_catalog()
+    >>> [shown_text(*pair, catalog) for pair in [("gross_area", "5000.0"), ("solar_system", "true"), ("green_star", None)]]
+    ['5,000㎡', '是', '未填']
+    """
+    kind = catalog.fields[name].type
+    value: object = text
+    if text is not None and kind == "number":
+        value = float(text)
+    elif text is not None and kind == "yes_no":
+        value = text == "true"
+    return shown_value(name, value, catalog)
 
 
 def read_facts(

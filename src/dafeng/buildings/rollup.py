@@ -13,7 +13,7 @@ The rules, in the order in which they are asked:
 - **Zero is said where the ledger speaks.** A division of which the ledger has a row of that year or an earlier one has zero
   where nothing counts; a division without any row, and the years before its first, have no value (not reported). Of a
   division with parts the coverage is also the share of its parts of which the ledger says anything; `complete` declares
-  ledgers complete, so that a division without a row has none of the things.
+  ledgers complete, so that a division without a row, or before its first, has none of the things from the first row of all on.
 - **Places.** A thing counts for its own division and those above it, up to `home`, by the parents of each period's end; a
   zone is a view that passes nothing upwards. A thing without a district counts above, with a finding.
 - **Breakdowns.** ``all`` is the sum of the classes and of what has none, which a finding shows; wider classes are summed too.
@@ -33,7 +33,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from dafeng.base.errors import InputError, UnknownNameError, UsageError
+from dafeng.base.errors import InputError, UnknownNameError, UsageError, close_names
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import BREAKDOWNS, KEY, SCHEMA, MissingReason, ObservationKind, Review
@@ -293,7 +293,7 @@ def _chosen(
         raise UnknownNameError(
             f"no roll-up is called {unknown[0]!r}",
             doing="roll ledgers up",
-            expected=f"one of the {len(catalog.rollups)} roll-ups of the catalog",
+            expected=f"one of {', '.join(close_names(unknown[0], catalog.rollups) or sorted(catalog.rollups)[:8])}",
             next_step="look into catalog/rollups",
         )
     full = {name for name, frame in things.items() if frame.height}

@@ -11,10 +11,10 @@ import polars as pl
 from lark import Token, Tree
 from pydantic import Field
 
-from dafeng.base.ledger import FIELD_DTYPES
+from dafeng.base.ledger import FIELD_DTYPES, STAGE_NAMES
 from dafeng.base.record import Record
 from dafeng.buildings.obligations import DOCUMENT_DATE, JUDGEMENT_DAY, RuleUse, check_rules
-from dafeng.buildings.project_facts import STAGE_WORDS, field_name, shown_unit, shown_value
+from dafeng.buildings.project_facts import field_name, shown_unit, shown_value
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.expression import FieldType, evaluate_tree, expression_names, parse_expression
 
@@ -397,7 +397,7 @@ def _sentence(
             return f"{word}：{'；'.join(part.facts for part in requirements)}"
         case "fail":
             wrong = [part for part in requirements if part.answer == "no"]
-            early = f"（{STAGE_WORDS.get(row['stage_due'], '')}阶段起核查，尚未到期）" if row["due"] == "no" else ""
+            early = f"（{STAGE_NAMES.get(row['stage_due'], '')}阶段起核查，尚未到期）" if row["due"] == "no" else ""
             told = "；".join(f"应{part.text}，现为{part.facts}" for part in wrong)
             return f"{word}：{told}{early}"
         case "not_applicable":

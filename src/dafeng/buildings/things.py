@@ -124,12 +124,18 @@ def check_links(
                 findings.append(
                     Finding(
                         name="buildings.things.split-part-absent",
-                        sentence=f"拆分或合并 {link.id}：原项目 {'、'.join(link.former)} 不再计入，"
+                        sentence=f"拆分或合并 {link.id}：原项目 {'、'.join(link.former)} "
+                        + ("不再计入，" if known & set(link.present) else "仍然计入，")
                         + (f"台账中没有后继 {'、'.join(absent)}" if absent else f"后继不在台账 {'、'.join(bare)} 中"),
                         severity=Severity.WARNING,
                         expected="拆分、合并后的项目都有台账记录",
                         next_step="补报后继项目的记录，或更正该条拆并登记",
-                        evidence={"link": link.id, "absent": "、".join(absent), "registers": "、".join(bare)},
+                        evidence={
+                            "link": link.id,
+                            "absent": "、".join(absent),
+                            "registers": "、".join(bare),
+                            "first": "、".join((*link.former, *absent)),
+                        },
                     )
                 )
     return findings

@@ -224,7 +224,7 @@ def kept_shares(
         Nothing above it is looked at; nothing at all where None.
     complete : collection of str
         Places whose ledger is declared complete for their whole ground: every division in them is kept from the ledger's
-        first day on, also without a row.
+        first day on, also without a row or before its own first.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def kept_shares(
         declared = declared or place in complete
         parts = [share(child, at, last, declared=declared) for child in below[at].get(place, [])]
         mean = sum(parts) / len(parts) if parts else 0.0
-        known = first.get(place, beginning if declared else date.max) <= last
+        known = (beginning if declared else first.get(place, date.max)) <= last
         rows.append((place, at, mean if mean > 0 else float(known)))
         return rows[-1][2]
 

@@ -12,7 +12,7 @@ from dafeng.assessment.series_choice import LEDGER_COVERAGE
 from dafeng.base.period import Period
 from dafeng.catalog.catalog import Catalog
 from dafeng.reports.document import Align, Annex, Block, Cell, Column, Heading, Note, Paragraph, Row, Run, Table
-from dafeng.reports.ledger_facts import LedgerFacts, LedgerFigure, LedgerValue, Names, row_ranges
+from dafeng.reports.ledger_facts import LedgerFacts, LedgerFigure, LedgerValue, Names, class_name, row_ranges
 from dafeng.reports.ledger_obligations import failing_blocks, failing_words, obligation_blocks, promise_blocks
 from dafeng.reports.october_facts import MISSING, dataset_title
 from dafeng.reports.wording import date_zh, joined, number_zh, shown_digits, shown_number, written_unit
@@ -353,7 +353,7 @@ def _rows(facts: LedgerFacts) -> list[Block]:
     catalog = facts.catalog
     rows = []
     for row in facts.members.iter_rows(named=True):
-        classes = "、".join(_term(code, catalog) for code in row["classes"].split("、") if code)
+        classes = "、".join(class_name(code, catalog) for code in row["classes"].split("、") if code)
         sheet = f"{row['sheet']}：" if row["sheet"] else ""
         rows.append(
             Row(
@@ -371,7 +371,3 @@ def _rows(facts: LedgerFacts) -> list[Block]:
         _text("每个汇总数由哪本台账的哪些行得出（最近一期）；文件以其 SHA-256 存于工作区，行号为工作表中的行。"),
         Table(id="ledger-rows", title="台账与行", columns=columns, rows=tuple(rows), size=8),
     ]
-
-
-def _term(code: str, catalog: Catalog) -> str:
-    return next((terms[code].zh for terms in catalog.terms.values() if code in terms), code)

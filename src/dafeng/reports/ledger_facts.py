@@ -25,6 +25,7 @@ __all__ = [
     "Names",
     "OtherSource",
     "Promises",
+    "class_name",
     "masked_key",
     "masked_name",
     "row_ranges",
@@ -212,6 +213,18 @@ class LedgerFacts:
     def name(self, name: str | None) -> str:
         """Return a project's name as this report shows it."""
         return "" if not name else masked_name(name) if self.shown is Names.MASKED else name
+
+
+def class_name(code: str, catalog: Catalog) -> str:
+    """Return the Chinese name of a class, whichever breakdown it is of.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> class_name("residential", load_catalog()), class_name("nonesuch", load_catalog())
+    ('居住建筑', 'nonesuch')
+    """
+    return next((terms[code].zh for terms in catalog.terms.values() if code in terms), code)
 
 
 def masked_key(key: str) -> str:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from dafeng.base.ledger import STAGE_NAMES
 from dafeng.buildings.obligations import RuleUse
-from dafeng.buildings.project_facts import STAGE_WORDS, field_name, shown_value
+from dafeng.buildings.project_facts import field_name, shown_value
 from dafeng.buildings.rule_explanation import VERDICT_WORDS, Explanation, fold_undecided
 from dafeng.catalog.catalog import Catalog
 from dafeng.reports.document import Align, Annex, Cell, Column, Note, Report, Row, Table
@@ -139,7 +140,7 @@ def _tally(explanations: Sequence[Explanation]) -> str:
 def _review_row(number: int, each: Explanation) -> Row:
     word = VERDICT_WORDS[each.verdict]
     if each.verdict == "fail" and each.due == "no":
-        word = f"将不符合（{STAGE_WORDS.get(each.stage_due or '', '')}起）"
+        word = f"将不符合（{STAGE_NAMES.get(each.stage_due or '', '')}起）"
     elif each.owed:
         word += "（欠证明）"
     elif each.verdict == "fail" and each.overdue:

@@ -20,9 +20,9 @@ from dafeng.base.quantity import convert
 from dafeng.base.target import Target
 from dafeng.buildings.identity import HIGH, candidate_findings, find_candidates, matching_view
 from dafeng.buildings.obligations import CHECK_SCHEMA, count_checks
-from dafeng.buildings.project_facts import shown_value
+from dafeng.buildings.project_facts import shown_text
 from dafeng.buildings.rollup import RolledUp, members_of, roll_up
-from dafeng.buildings.things import promised_and_built
+from dafeng.buildings.things import check_links, promised_and_built
 from dafeng.catalog import Catalog
 from dafeng.catalog.expression import evaluate, expression_names
 from dafeng.catalog.ledger_schemas import Aggregate, Register, Rollup, RollupSpan
@@ -38,6 +38,7 @@ from dafeng.reports.ledger_facts import (
     Names,
     OtherSource,
     Promises,
+    class_name,
 )
 from dafeng.workflow.ledger_sources import rollups_behind
 from dafeng.workflow.ledgers import current_ledgers, ledger_rows
@@ -110,7 +111,8 @@ def ledgers_for_report(
     rolled = _counted_anew(setting, current, used, as_of=as_of, year=year)
     records = {name: ledger_rows(setting, name, as_of=known_at) for name in current}
     programme = _programme(setting, plan, as_of=as_of, known_at=known_at)
-    contradictions = [*_broken_checks(records, catalog), *_maybe_one(current, catalog)]
+    unlinked = check_links(records, catalog, catalog.links.values(), as_of=known_at)
+    contradictions = [*_broken_checks(records, catalog), *unlinked, *_maybe_one(current, catalog)]
     if rolled is not None:
         contradictions += [found for found in rolled.findings if found.severity is not Severity.INFO]
     return LedgerFacts(
@@ -249,7 +251,7 @@ def _figure(
     classes = [code for code in cell.classes if code != "all"]
     return LedgerFigure(
         indicator=indicator.id,
-        label=indicator.zh + (f"（{'、'.join(_class_name(code, catalog) for code in classes)}）" if classes else ""),
+        label=indicator.zh + (f"（{'、'.join(class_name(code, catalog) for code in classes)}）" if classes else ""),
         extent=catalog.term("extent", cell.extent),
         unit=indicator.shown_unit,
         state=indicator.measure is IndicatorMeasure.STATE,
@@ -262,10 +264,6 @@ def _figure(
         ),
         leads=bool(trusted_ledgers(indicator, catalog)),
     )
-
-
-def _class_name(code: str, catalog: Catalog) -> str:
-    return next((terms[code].zh for terms in catalog.terms.values() if code in terms), code)
 
 
 def _rule(rollups: Sequence[Rollup], catalog: Catalog) -> str:
@@ -424,7 +422,7 @@ def _maybe_one(current: Mapping[str, pl.DataFrame], catalog: Catalog) -> list[Fi
     ]
     if not views:
         return []
-    found = find_candidates(pl.concat(views), decided=list(catalog.links.values()), low=HIGH)
+    found = find_candidates(pl.concat(views), decided=catalog.links.values(), places=catalog.places, low=HIGH)
     return candidate_findings(found, catalog)
 
 
@@ -448,8 +446,8 @@ def _promises(records: Mapping[str, pl.DataFrame], catalog: Catalog, known_at: d
                     examples=tuple(
                         (
                             row["key"],
-                            f"{STAGE_NAMES.get(row['promised_stage'], '')}{_told(str(field), row['promised'], catalog)}",
-                            f"{STAGE_NAMES.get(row['built_stage'], '')}{_told(str(field), row['built'], catalog)}",
+                            f"{STAGE_NAMES.get(row['promised_stage'], '')}{shown_text(str(field), row['promised'], catalog)}",
+                            f"{STAGE_NAMES.get(row['built_stage'], '')}{shown_text(str(field), row['built'], catalog)}",
                         )
                         for row in broken.head(_SHOWN).iter_rows(named=True)
                     ),
@@ -457,14 +455,3 @@ def _promises(records: Mapping[str, pl.DataFrame], catalog: Catalog, known_at: d
             )
     order = list(catalog.fields)
     return sorted(found, key=lambda one: (one.register, order.index(one.field)))
-
-
-def _told(field: str, text: str | None, catalog: Catalog) -> str:
-    """Return a value that stands as text as a person reads it."""
-    kind = catalog.fields[field].type
-    value: object = text
-    if text is not None and kind == "number":
-        value = float(text)
-    elif text is not None and kind == "yes_no":
-        value = text == "true"
-    return shown_value(field, value, catalog)

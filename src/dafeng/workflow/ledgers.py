@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dafeng.base.finding import Finding
 from dafeng.base.ledger import LEDGER_KEY, RECORD_COLUMNS, ledger_schema
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import KEY, ObservationKind
+from dafeng.base.place import PlaceTree
 from dafeng.base.record import Record
 from dafeng.buildings.identity import candidate_findings, find_candidates, matching_view
 from dafeng.buildings.rollup import RolledUp, roll_up, yielded_by
@@ -41,6 +43,7 @@ __all__ = [
     "make_book",
     "propose_links",
     "roll_up_ledgers",
+    "rows_within",
     "withdraw_records",
 ]
 
@@ -161,15 +164,28 @@ def make_book(
     if filled:
         rows = ledger_rows(setting, register)
         if place is not None and wanted.place_field in rows.columns:
-            rows = rows.filter(pl.col(wanted.place_field).is_in(_within(catalog, place)))
-    offered = [one for one in _within(catalog, home) if one != home] or ([home] if home else []) if home else []
+            rows = rows_within(rows, wanted.place_field, place, catalog.places)
+    offered = [] if home is None else [one.id for one in catalog.places.children(home)] or [home]
     data = ledger_book(wanted, catalog, rows=rows, places=offered, year=year, as_of=as_of)
     return data, 0 if rows is None else rows.height
 
 
-def _within(catalog: Catalog, home: str) -> list[str]:
-    """Return a place and the divisions directly below it."""
-    return [home, *(place.id for place in catalog.places.children(home))]
+def rows_within(
+    rows: pl.DataFrame, column: str, place: str, places: PlaceTree, *, as_of: date | None = None
+) -> pl.DataFrame:
+    """Return the rows of which the place in a column is a place or lies in it.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> rows = pl.DataFrame({"place": ["qingdao-shinan", "shanghai", None]})
+    >>> rows_within(rows, "place", "shandong", load_catalog().places)["place"].to_list()
+    ['qingdao-shinan']
+    """
+    inside = [
+        name for name in rows[column].unique() if name in places and place in (name, *places.ancestor_ids(name, as_of))
+    ]
+    return rows.filter(pl.col(column).is_in(inside))
 
 
 def import_ledger(
@@ -271,11 +287,16 @@ def current_ledgers(
     setting: Setting, *, registers: Sequence[str] | None = None, as_of: date | None = None
 ) -> dict[str, pl.DataFrame]:
     """Return the current view of every register that holds rows: one row a thing, decisions about keys followed."""
-    _, lake = _lake(setting)
-    known = [name for name in lake.registers() if name in setting.catalog.registers]
+    known = _held(setting)
     names = known if registers is None else [name for name in registers if name in known]
     records = {name: ledger_rows(setting, name, as_of=as_of) for name in names}
     return current_things(records, setting.catalog, links=setting.catalog.links.values(), as_of=as_of)
+
+
+def _held(setting: Setting) -> list[str]:
+    """Return the registers of the catalog that hold rows."""
+    _, lake = _lake(setting)
+    return [name for name in lake.registers() if name in setting.catalog.registers]
 
 
 def ledger_history(setting: Setting, register: str, key: str) -> pl.DataFrame:
@@ -455,8 +476,10 @@ def roll_up_ledgers(
         None where nothing came of it, or `dry_run` asks for none.
     """
     workspace, _ = _lake(setting)
+    records = {name: ledger_rows(setting, name, as_of=as_of) for name in _held(setting)}
+    links = setting.catalog.links.values()
     rolled = roll_up(
-        current_ledgers(setting, as_of=as_of),
+        current_things(records, setting.catalog, links=links, as_of=as_of),
         setting.catalog,
         years=years,
         recorded_at=recorded_at,
@@ -466,6 +489,8 @@ def roll_up_ledgers(
         complete=complete,
         kind=kind,
     )
+    unlinked = check_links(records, setting.catalog, links, as_of=as_of)
+    rolled = replace(rolled, findings=(*unlinked, *rolled.findings))
     if dry_run:
         return rolled, None
     lake = ObservationLake(workspace.lake)

@@ -17,7 +17,7 @@ from dafeng.reports.document import Report
 from dafeng.reports.docx import render_docx
 from dafeng.reports.fonts import FontReport
 from dafeng.reports.xlsx import render_xlsx
-from dafeng.workflow.ledgers import current_ledgers
+from dafeng.workflow.ledgers import current_ledgers, rows_within
 from dafeng.workflow.setting import Setting
 
 __all__ = [
@@ -237,12 +237,7 @@ def check_programme(
     """
     catalog = setting.catalog
     if place is not None:
-        inside = {
-            name
-            for name in things["place"].unique()
-            if name in catalog.places and place in {name, *catalog.places.ancestor_ids(name, as_of)}
-        }
-        things = things.filter(pl.col("place").is_in(inside))
+        things = rows_within(things, "place", place, catalog.places, as_of=as_of)
     known = {name for name in things["place"].unique() if name in catalog.places} or None
     rules = binding_rules(catalog, as_of=as_of, places=known, only=only)
     names = things.select("key", name="project_name") if "project_name" in things.columns else None

@@ -5,7 +5,8 @@ from datetime import date
 import polars as pl
 import pytest
 
-from dafeng.buildings.identity import candidate_findings, find_candidates
+from dafeng.buildings.identity import candidate_findings, find_candidates, matching_view
+from dafeng.catalog import load_catalog
 from dafeng.catalog.ledger_schemas import RecordLink
 from ledger_builders import small_catalog
 
@@ -103,3 +104,23 @@ def test_a_short_name_of_a_place_stays_where_little_else_is_left_and_other_place
     assert find_candidates(pair("济南市金水学校", "金水学校", places=own), places=TREE, low=0.9).is_empty()
     unknown = pair("青岛市市南区金水路学校", "金水路学校")
     assert find_candidates(unknown, places=TREE).equals(find_candidates(unknown))
+
+
+def test_yearly_records_of_one_plant_are_no_candidates_but_two_of_one_year_are() -> None:
+    things = pl.DataFrame(
+        [
+            ("w", key, "城阳建筑垃圾处理厂", "d", year)
+            for key, year in (("a", 2024), ("b", 2025), ("c", 2025), ("e", None))
+        ],
+        schema=["register", "key", "name", "place", "year"],
+        orient="row",
+    )
+    pairs = set(find_candidates(things).select("first", "second").rows())
+    assert pairs == {("b", "c"), ("a", "e"), ("b", "e"), ("c", "e")}
+
+
+def test_the_year_of_a_yearly_register_is_compared() -> None:
+    registers = load_catalog().registers
+    rows = pl.DataFrame({"key": ["a"], "facility_name": ["厂"], "place": ["d"], "record_year": [2024.0]})
+    assert matching_view(rows, registers["waste_records"])["year"].to_list() == [2024]
+    assert matching_view(rows.drop("record_year"), registers["sewage_plants"])["year"].to_list() == [None]

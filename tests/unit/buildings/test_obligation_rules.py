@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from dafeng.base.errors import InputError
-from dafeng.base.obligation import Stage
 from dafeng.buildings.obligations import (
     CHECK_SCHEMA,
     DOCUMENT_DATE,
@@ -24,7 +23,7 @@ from dafeng.buildings.obligations import (
     check_rules,
     count_checks,
 )
-from dafeng.buildings.project_facts import STAGE_WORDS, read_facts
+from dafeng.buildings.project_facts import read_facts
 from dafeng.buildings.rule_explanation import explain, thing_frame
 from dafeng.catalog import Catalog, load_catalog
 
@@ -391,10 +390,6 @@ def test_an_explanation_says_what_is_missing(
     }  # fmt: skip
     told = explain(project | changes, rules["qingdao-2024/high-quality-housing-two-star"], catalog, as_of=AS_OF)
     assert told.sentence == sentence
-
-
-def test_stage_words_name_every_stage() -> None:
-    assert list(STAGE_WORDS) == [stage.value for stage in Stage]
 
 
 @pytest.mark.parametrize(

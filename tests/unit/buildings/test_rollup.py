@@ -41,6 +41,14 @@ def test_a_ledger_declared_complete_says_zero_for_districts_without_rows():
     assert one(result, "all_area", "west", "2022")["value"] is None
 
 
+def test_a_complete_ledger_speaks_of_a_district_before_its_own_first_row():
+    result = rolled(a_project("a", "2023-05-01"), a_project("b", "2025-05-01", place="west"), complete=["city"])
+    assert [one(result, "all_area", "west", year)["value"] for year in ("2022", "2023", "2024", "2025")] == [
+        None, 0.0, 0.0, 1000.0,
+    ]  # fmt: skip
+    assert [one(result, "all_area", "city", year)["coverage"] for year in ("2023", "2024", "2025")] == [1.0, 1.0, 1.0]
+
+
 def test_the_year_that_is_not_over_is_reckoned_to_its_last_whole_month():
     result = rolled(a_project("a", "2026-09-30"), a_project("b", "2026-10-01"), a_project("c", "2026-11-01"))
     assert value(result, "projects_counted", period="2026-01..09") == 1.0

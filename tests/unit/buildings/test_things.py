@@ -115,6 +115,17 @@ def test_a_split_into_things_that_no_ledger_knows_loses_nothing_and_is_found():
     (found,) = check_links({"projects": rows}, CATALOG, [link])
     assert found.name == "buildings.things.split-part-absent"
     assert found.evidence["absent"] == "part1、part2"
+    assert "whole 仍然计入" in found.sentence
+    assert found.evidence["first"] == "whole、part1、part2"  # by which reports mask keys
+
+
+def test_a_split_of_which_one_part_is_known_drops_the_whole_and_says_so():
+    rows = rows_of("projects", {"key": "whole", "area": 5.0}, {"key": "part1", "area": 2.0})
+    link = a_link(id="s", kind="split", former=["whole"], present=["part1", "part2"])
+    assert current_things({"projects": rows}, CATALOG, links=[link])["projects"]["key"].to_list() == ["part1"]
+    (found,) = check_links({"projects": rows}, CATALOG, [link])
+    assert "whole 不再计入" in found.sentence
+    assert found.evidence["absent"] == "part2"
 
 
 def test_a_link_of_another_subject_or_a_decision_of_difference_changes_nothing():
