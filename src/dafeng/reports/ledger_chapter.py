@@ -12,7 +12,15 @@ from dafeng.assessment.series_choice import LEDGER_COVERAGE
 from dafeng.base.period import Period
 from dafeng.catalog.catalog import Catalog
 from dafeng.reports.document import Align, Annex, Block, Cell, Column, Heading, Note, Paragraph, Row, Run, Table
-from dafeng.reports.ledger_facts import LedgerFacts, LedgerFigure, LedgerValue, Names, class_name, row_ranges
+from dafeng.reports.ledger_facts import (
+    LedgerFacts,
+    LedgerFigure,
+    LedgerValue,
+    Names,
+    class_name,
+    masked_keys,
+    row_ranges,
+)
 from dafeng.reports.ledger_obligations import failing_blocks, failing_words, obligation_blocks, promise_blocks
 from dafeng.reports.october_facts import MISSING, dataset_title
 from dafeng.reports.wording import date_zh, joined, number_zh, shown_digits, shown_number, written_unit
@@ -315,9 +323,7 @@ def _contradictions(facts: LedgerFacts) -> list[Block]:
         keys = [key for key in first.split("、") if key]
         if facts.shown is Names.MASKED:
             hidden = "buildings.identity" in one.name
-            for key in keys:
-                sentence = sentence.replace(key, facts.key(key))
-            sentence = "两条项目记录可能是同一个项目，目前分别计数" if hidden else sentence
+            sentence = "两条项目记录可能是同一个项目，目前分别计数" if hidden else masked_keys(sentence, keys)
         rows.append(
             Row(
                 cells=(

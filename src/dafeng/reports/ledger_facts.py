@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -27,6 +28,7 @@ __all__ = [
     "Promises",
     "class_name",
     "masked_key",
+    "masked_keys",
     "masked_name",
     "row_ranges",
 ]
@@ -238,6 +240,20 @@ def masked_key(key: str) -> str:
     head = len(key) // 2
     tail = min(2, len(key) - head - 1)
     return key[:head] + "*" * (len(key) - head - tail) + key[len(key) - tail :] if tail > 0 else key[:1] + "*"
+
+
+def masked_keys(sentence: str, keys: Iterable[str]) -> str:
+    """Return a sentence with project codes masked; a code that is part of a longer one leaves the longer one alone.
+
+    Examples
+    --------
+    >>> masked_keys("P1、P10 与 P100 重复", ["P1", "P10", "P100"])
+    'P*、P*0 与 P1*0 重复'
+    """
+    longest = sorted(filter(None, keys), key=len, reverse=True)
+    if not longest:
+        return sentence
+    return re.sub("|".join(map(re.escape, longest)), lambda found: masked_key(found[0]), sentence)
 
 
 def masked_name(name: str) -> str:
