@@ -50,7 +50,6 @@ from dafeng.methods import compute_formulas
 __all__ = ["MEMBERS_SCHEMA", "RolledUp", "members_of", "roll_up", "yielded_by"]
 
 _SHOWN: Final = 5
-_OVER: Final = 1e-9
 
 MEMBERS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "rollup": pl.String(),

@@ -43,7 +43,6 @@ from dafeng.workflow.plan_reading import (
     read_plan_file,
     read_plan_review,
     save_plan,
-    with_decisions,
 )
 
 __all__ = ["app"]
@@ -196,14 +195,11 @@ def accept_command(
     review_read = read_plan_review(
         here, review, document=file, plan_id=plan_id, place=place, by=by, on=day, above=above
     )
-    every = with_decisions(here, review_read.plan, review_read.taken.decisions)
-    read = read_plan_file(
-        here, review_read.original, as_of=day, plan_id=review_read.plan, place=review_read.place, decisions=every
-    )
+    read = review_read.read
     findings = [*review_read.taken.findings, *read.assembled.findings]
     if not as_json:  # before anything can refuse to be kept
         show_findings(findings, quiet=quiet)
-    kept = save_plan(here, read, review_read.original, replace=replace, decisions=every)
+    kept = save_plan(here, read, review_read.original, replace=replace, decisions=review_read.decisions)
     if as_json:
         emit(
             "plan.accept/1",

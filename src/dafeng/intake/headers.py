@@ -13,7 +13,7 @@ from dafeng.base.place import Extent
 from dafeng.base.quantity import dimension_of, fold_width, read_unit
 from dafeng.catalog import Catalog
 
-__all__ = ["CORE_ROLES", "OTHER_QUANTITY", "ROLES", "HeaderName", "Names", "role_of"]
+__all__ = ["CORE_ROLES", "OTHER_QUANTITY", "HeaderName", "Names", "role_of"]
 
 _ROLE_NAMES: Final = {
     "indicator": "指标 指标代码 指标编码 指标id 项目 指标项 指标名 指标名称 indicator indicatorid",
@@ -44,8 +44,6 @@ _ROLE_NAMES: Final = {
     "label": "序号 排名 名次 位次 编号 编码 备注 说明 注 附注 id no. recorded_at 入库时间 supersedes 替代版本 version 版本 指标中文名 地区中文名",
 }
 _ROLE_BY_NAME: Final = {name: role for role, names in _ROLE_NAMES.items() for name in names.split()}
-ROLES: Final = tuple(_ROLE_NAMES)
-"""Roles that a column may play."""
 CORE_ROLES: Final = frozenset({"indicator", "place", "province", "city", "county", "period", "value"})
 """Roles of which a header row has at least one."""
 

@@ -99,7 +99,6 @@ _LONGEST: Final = 300
 _SHORTEST: Final = 2
 _WEAKENED: Final = re.compile("优先|积极|尽量|尽可能|率先|原则上")
 _DEFERRED: Final = re.compile(r"^(?:认真|切实|进一步|及时|主动|加强|强化|明确责任|高度|充分认识)")
-_DESIGN_TIME: Final = re.compile(r"改造")
 
 
 def find_duties(sentence: PartedSentence) -> Iterator[FoundDuty]:

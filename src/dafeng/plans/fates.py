@@ -217,13 +217,6 @@ def _list_count(at: Surroundings) -> bool:
     return unit is None and bool(re.match(r"(?:部门|部委|单位|方面)", at.after))
 
 
-def _period_of_time(at: Surroundings) -> bool:
-    unit = at.number.unit
-    if unit in ("年", "个月", "天", "周", "季度", "小时", "日", "岁", "年度") and at.number.value < 1900:
-        return not re.search(r"(?:不低于|不少于|至少|超过|不得少于|达到|延长|缩短至|控制在)$", at.before)
-    return False
-
-
 _RULES: Final[tuple[tuple[str, _Rule], ...]] = (
     ("heading", _heading),
     ("document_number", _document_number),

@@ -64,7 +64,7 @@ class ReviewRead(Record):
 
 
 def read_review(
-    source: Path | bytes,
+    source: Path | bytes | ReviewPaper,
     *,
     document: DocumentText,
     reading: ReadPlan,
@@ -80,7 +80,7 @@ def read_review(
 
     Parameters
     ----------
-    source : Path or bytes
+    source : Path, bytes or ReviewPaper
     document : DocumentText
         The document that was read.
     reading : ReadPlan
@@ -110,7 +110,7 @@ def read_review(
     UsageError
         `above` is asked for without `by`, or lies outside 0 to 1.
     """
-    paper = read_review_paper(source, file=file)
+    paper = source if isinstance(source, ReviewPaper) else read_review_paper(source, file=file)
     if paper.document != document.sha256:
         raise _foreign(paper, f"of document {paper.document[:12]}…, not of {document.file} ({document.sha256[:12]}…)")
     if paper.plan and paper.plan != plan_id:

@@ -36,7 +36,6 @@ __all__ = [
     "read_plan_file",
     "read_plan_review",
     "save_plan",
-    "with_decisions",
 ]
 
 
@@ -68,18 +67,20 @@ class TakenReview:
 
     Parameters
     ----------
-    plan, place : str
-        Ids.
+    read : PlanFromFile
+        The plan with the new decisions laid over it too.
     original : Path
         The document that was reviewed.
     taken : ReviewRead
         New decisions and findings.
+    decisions : tuple of PlanDecision
+        All decisions about the plan, oldest first.
     """
 
-    plan: str
-    place: str
+    read: PlanFromFile
     original: Path
     taken: ReviewRead
+    decisions: tuple[PlanDecision, ...]
 
 
 class SavedPlan(Record):
@@ -100,7 +101,6 @@ def read_plan_file(
     as_of: date,
     plan_id: str | None = None,
     place: str | None = None,
-    decisions: Sequence[PlanDecision] | None = None,
     exclude_lexicon: frozenset[str] = frozenset(),
     listener: Listener = silent,
 ) -> PlanFromFile:
@@ -117,8 +117,6 @@ def read_plan_file(
         Made of place and year where None.
     place : str, optional
         Place id, name or code, where the document does not say.
-    decisions : sequence of PlanDecision, optional
-        What to lay over the reading; what the catalog keeps where None.
     exclude_lexicon : frozenset of str
         Names to read without.
     listener : Listener
@@ -139,17 +137,29 @@ def read_plan_file(
     if known is None and reading.outline.head.place is None and not is_plan(reading):
         raise _no_plan(document.file, "read a plan")
     plan_id = plan_id or plan_id_of(reading, document, place=known or reading.outline.head.place)
+    decisions = tuple(setting.catalog.decisions.values())
+    return PlanFromFile(document, reading, _assembled(setting, document, reading, plan_id, known, decisions, as_of))
+
+
+def _assembled(
+    setting: Setting,
+    document: DocumentText,
+    reading: ReadPlan,
+    plan_id: str,
+    place: str | None,
+    decisions: Sequence[PlanDecision],
+    as_of: date,
+) -> AssembledPlan:
     own = re.compile(f"draft[_-]{'[_-]'.join(map(re.escape, plan_id.split('-')))}[_-][0-9]+")
-    assembled = assemble_plan(
+    return assemble_plan(
         reading,
         document,
         setting.catalog.without(lambda entry: _is_draft(entry) and own.fullmatch(getattr(entry, "id", "")) is not None),
         plan_id=plan_id,
-        place=known,
-        decisions=tuple(setting.catalog.decisions.values()) if decisions is None else decisions,
+        place=place,
+        decisions=decisions,
         checked_on=as_of,
     )
-    return PlanFromFile(document, reading, assembled)
 
 
 def _named(setting: Setting, document: DocumentText) -> DocumentText:
@@ -239,7 +249,7 @@ def decisions_of(setting: Setting, plan_id: str) -> tuple[PlanDecision, ...]:
     return tuple(sorted(own, key=lambda decision: (decision.on, decision.id)))
 
 
-def with_decisions(setting: Setting, plan_id: str, new: Iterable[PlanDecision]) -> tuple[PlanDecision, ...]:
+def _with_decisions(setting: Setting, plan_id: str, new: Iterable[PlanDecision]) -> tuple[PlanDecision, ...]:
     """Return what the workspace keeps about a plan together with new decisions, oldest first."""
     every = {decision.id: decision for decision in (*decisions_of(setting, plan_id), *new)}
     return tuple(sorted(every.values(), key=lambda decision: (decision.on, decision.id)))
@@ -282,8 +292,8 @@ def read_plan_review(
         The document is not at hand, or nobody is named for an acceptance in bulk.
     """
     workspace, _ = need_workspace(setting)
-    if review is not None:
-        paper = read_review_paper(review)
+    paper = None if review is None else read_review_paper(review)
+    if review is not None and paper is not None:
         plan_id = plan_id or paper.plan or None
         if document is None and not (workspace.documents / paper.document).is_file():
             raise UsageError(
@@ -305,9 +315,9 @@ def read_plan_review(
     read = read_plan_file(setting, document, as_of=on, plan_id=plan_id, place=place)
     plan = read.assembled.plan
     earlier = decisions_of(setting, plan.id)
-    if review is not None:
+    if paper is not None:
         taken = read_review(
-            review,
+            paper,
             document=read.document,
             reading=read.reading,
             catalog=setting.catalog,
@@ -328,7 +338,9 @@ def read_plan_review(
             on=on,
             earlier=earlier,
         )
-    return TakenReview(plan=plan.id, place=plan.place, original=document, taken=taken)
+    decisions = _with_decisions(setting, plan.id, taken.decisions)
+    assembled = _assembled(setting, read.document, read.reading, plan.id, plan.place, decisions, on)
+    return TakenReview(replace(read, assembled=assembled), document, taken, decisions)
 
 
 def plan_of(setting: Setting, name: str, *, as_of: date, place: str | None = None) -> Plan:
