@@ -24,9 +24,11 @@ from dafeng.catalog.decision_schemas import PlanDecision
 from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
+from dafeng.catalog.metering_schemas import CodeMapping, Correction, EnergyItem, Holiday, MeterCheck, Quota
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.rating_schemas import Rating
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
+from dafeng.catalog.statistics_schemas import DataCheck, Form, IndicatorSet
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
 
 __all__ = ["Catalog", "Entries", "read_entries", "shipped_folder"]
@@ -51,8 +53,17 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "decisions": PlanDecision,
     "body_levels": BodyLevels,
     "descents": Descent,
+    "forms": Form,
+    "checks": DataCheck,
+    "sets": IndicatorSet,
+    "items": EnergyItem,
+    "item_codes": CodeMapping,
+    "meter_checks": MeterCheck,
+    "quotas": Quota,
+    "corrections": Correction,
+    "holidays": Holiday,
 }
-_IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from")}
+_IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from"), "holidays": ("place", "year")}
 _BREAKDOWN_GROUPS: Final = {
     "building_class": ("building_class",),
     "carrier": ("carrier",),
@@ -224,9 +235,10 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, body_levels, descents : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, corrections : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
+    holidays : tuple of Holiday
     digest : str
         SHA-256 over names and bytes of all catalog files, kept in the manifest of a run.
     """
@@ -251,6 +263,15 @@ class Catalog:
         self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
         self.body_levels: dict[str, BodyLevels] = entries.of("body_levels", BodyLevels)
         self.descents: dict[str, Descent] = entries.of("descents", Descent)
+        self.forms: dict[str, Form] = entries.of("forms", Form)
+        self.checks: dict[str, DataCheck] = entries.of("checks", DataCheck)
+        self.sets: dict[str, IndicatorSet] = entries.of("sets", IndicatorSet)
+        self.items: dict[str, EnergyItem] = entries.of("items", EnergyItem)
+        self.item_codes: dict[str, CodeMapping] = entries.of("item_codes", CodeMapping)
+        self.meter_checks: dict[str, MeterCheck] = entries.of("meter_checks", MeterCheck)
+        self.quotas: dict[str, Quota] = entries.of("quotas", Quota)
+        self.corrections: dict[str, Correction] = entries.of("corrections", Correction)
+        self.holidays = tuple(entries.of("holidays", Holiday).values())
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():

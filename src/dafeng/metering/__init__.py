@@ -1,0 +1,1 @@
+"""Metering: readings to intervals, quality, roll-up to buildings and places, quota and benchmark."""

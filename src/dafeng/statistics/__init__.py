@@ -1,0 +1,1 @@
+"""Statistics: what each body owes, forms out and in, checks on what comes back."""
