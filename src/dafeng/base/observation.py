@@ -63,6 +63,7 @@ class MissingReason(StrEnum):
     CONFIDENTIAL = "confidential"
     BELOW_PRECISION = "below_precision"
     WITHDRAWN = "withdrawn"
+    QUARANTINED = "quarantined"
 
 
 BREAKDOWNS: Final = ("building_class", "carrier", "end_use", "boundary")

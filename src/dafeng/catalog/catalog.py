@@ -20,7 +20,7 @@ from dafeng.base.place import Place, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
 from dafeng.catalog.carbon_schemas import Boundary, Factor
-from dafeng.catalog.decision_schemas import PlanDecision
+from dafeng.catalog.decision_schemas import FactQuarantine, PlanDecision
 from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
@@ -51,6 +51,7 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "ratings": Rating,
     "links": RecordLink,
     "decisions": PlanDecision,
+    "quarantines": FactQuarantine,
     "body_levels": BodyLevels,
     "descents": Descent,
     "forms": Form,
@@ -235,7 +236,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, corrections : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, corrections : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     holidays : tuple of Holiday
@@ -260,6 +261,7 @@ class Catalog:
         self.rulebooks: dict[str, Rulebook] = entries.of("rulebooks", Rulebook)
         self.ratings: dict[str, Rating] = entries.of("ratings", Rating)
         self.decisions: dict[str, PlanDecision] = entries.of("decisions", PlanDecision)
+        self.quarantines: dict[str, FactQuarantine] = entries.of("quarantines", FactQuarantine)
         self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
         self.body_levels: dict[str, BodyLevels] = entries.of("body_levels", BodyLevels)
         self.descents: dict[str, Descent] = entries.of("descents", Descent)

@@ -1,4 +1,4 @@
-"""What a person decided about the reading of a plan document, kept beside the plan in the workspace's catalog."""
+"""What persons decided, kept in the workspace's catalog: about the reading of a plan document, and about figures in doubt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from dafeng.base.record import Record
 
-__all__ = ["DecisionSubject", "PlanDecision", "ReadingAnchor", "ReadingVerdict"]
+__all__ = ["DecisionSubject", "FactQuarantine", "PlanDecision", "ReadingAnchor", "ReadingVerdict"]
 
 
 class DecisionSubject(StrEnum):
@@ -88,3 +88,35 @@ class PlanDecision(Record):
         if self.verdict in (ReadingVerdict.CORRECT, ReadingVerdict.REJECT) and not self.reason.strip():
             raise ValueError("a correction and a rejection state a reason")
         return self
+
+
+class FactQuarantine(Record):
+    """Figures that are set aside: they stay in the lake and are read as unknown until the decision is taken back.
+
+    Examples
+    --------
+    >>> FactQuarantine(id="panel-2023", dataset="city-panel", periods=("2023",), reason="整表错一行", check="shifted-table",
+    ...                by="王", decided_on=date(2026, 11, 20)).places
+    ()
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    """Unique id."""
+    dataset: str
+    """Whose figures."""
+    indicators: tuple[str, ...] = ()
+    """Indicators concerned; all where empty."""
+    places: tuple[str, ...] = ()
+    """Places concerned; all where empty."""
+    periods: tuple[str, ...] = ()
+    """Canonical period texts concerned; all where empty."""
+    reason: str = Field(min_length=1)
+    """What is wrong, in Chinese."""
+    check: str = ""
+    """Check that found it."""
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+    """The numbers that it compared."""
+    by: str = Field(min_length=1)
+    """Who decided."""
+    decided_on: date
+    """When; reading as known on an earlier day does not know of it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review, check_observations
 from dafeng.base.record import Record
+from dafeng.catalog.decision_schemas import FactQuarantine
 from dafeng.lake.batches import (
     ATTEMPTS,
     BATCHES_SCHEMA,
@@ -70,6 +71,8 @@ class ObservationLake:
     ----------
     folder : Path
         Made at the first publication.
+    aside : sequence of FactQuarantine, optional
+        Figures that snapshots read as unknown.
 
     Examples
     --------
@@ -85,8 +88,9 @@ class ObservationLake:
     (1, True, [352.68])
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, aside: Iterable[FactQuarantine] = ()) -> None:
         self.folder = folder.absolute()
+        self.aside = tuple(aside)
         check_path(self.folder)
         self._observations = DeltaLog(self.folder / "observations", STORED)
         self._lineage = DeltaLog(self.folder / "lineage", LINEAGE_SCHEMA)
@@ -123,6 +127,7 @@ class ObservationLake:
             version=-1 if table is None else table.version(),
             files=files,
             lineage_files=self._lineage.files(self._lineage.load()),
+            aside=self.aside,
         )
 
     def publish(self, frame: pl.DataFrame, *, batch: str, lineage: pl.DataFrame | None = None) -> Published:

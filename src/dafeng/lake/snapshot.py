@@ -18,10 +18,11 @@ import polars as pl
 
 from dafeng.base.errors import LakeError, UsageError
 from dafeng.base.lineage import LINEAGE_SCHEMA
-from dafeng.base.observation import KEY, SCHEMA, Review
+from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review
+from dafeng.catalog.decision_schemas import FactQuarantine
 from dafeng.lake.delta import DataFile, library_errors
 
-__all__ = ["STORED", "Snapshot", "current_facts"]
+__all__ = ["STORED", "Snapshot", "current_facts", "set_aside"]
 
 STORED: Final[dict[str, pl.DataType]] = {
     **SCHEMA,
@@ -110,6 +111,39 @@ def _conditions(
     return conditions
 
 
+def _day(instant: datetime | date) -> date:
+    return instant.date() if isinstance(instant, datetime) else instant
+
+
+def set_aside(frame: pl.DataFrame, decisions: Sequence[FactQuarantine]) -> pl.DataFrame:
+    """Return facts with those that a decision sets aside as unknown, reason ``quarantined``.
+
+    Examples
+    --------
+    >>> from dafeng.base.observation import Observation, observation_frame
+    >>> facts = observation_frame([Observation(indicator="green_space_rate", place="qingdao", extent="built_up", period=year,
+    ...                                        value=40.0, dataset="panel", recorded_at=datetime(2026, 1, 1, tzinfo=UTC))
+    ...                            for year in ("2022", "2023")])
+    >>> decision = FactQuarantine(id="a", dataset="panel", periods=("2023",), reason="错行", by="王", decided_on=date(2026, 2, 1))
+    >>> set_aside(facts, [decision]).select("value", "missing_reason").rows()
+    [(40.0, None), (None, 'quarantined')]
+    """
+    if not decisions or frame.is_empty():
+        return frame
+    doubtful = pl.any_horizontal(
+        (pl.col("dataset") == one.dataset)
+        & (pl.col("indicator").is_in(one.indicators) if one.indicators else True)
+        & (pl.col("place").is_in(one.places) if one.places else True)
+        & (pl.col("period").is_in(one.periods) if one.periods else True)
+        for one in decisions
+    )
+    number = pl.lit(None, dtype=pl.Float64)
+    return frame.with_columns(
+        *(pl.when(doubtful).then(number).otherwise(pl.col(name)).alias(name) for name in ("value", "low", "high")),
+        missing_reason=pl.when(doubtful).then(pl.lit(MissingReason.QUARANTINED.value)).otherwise("missing_reason"),
+    )
+
+
 def _path_text(path: Path) -> str:
     """Return a path as the engine takes it, which reads ``*``, ``?`` and ``[`` as wildcards."""
     return re.sub(r"([\[*?])", r"[\1]", str(path))
@@ -127,6 +161,8 @@ class Snapshot:
     """Files of observations."""
     lineage_files: tuple[DataFile, ...] = field(repr=False)
     """Files of lineage."""
+    aside: tuple[FactQuarantine, ...] = ()
+    """Figures that `read` gives as unknown."""
 
     @property
     def count(self) -> int:
@@ -167,7 +203,8 @@ class Snapshot:
                 include_withdrawn=include_withdrawn,
             ).select(*READ, "serial")
 
-        return self._run(expression, {**READ, "serial": pl.Int64()}).sort("serial").drop("serial")
+        frame = self._run(expression, {**READ, "serial": pl.Int64()}).sort("serial").drop("serial")
+        return set_aside(frame, [one for one in self.aside if as_of is None or one.decided_on <= _day(as_of)])
 
     def history(
         self,

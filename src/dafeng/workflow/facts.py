@@ -66,14 +66,15 @@ def need_workspace(setting: Setting) -> tuple[Workspace, ObservationLake]:
     NoWorkspaceError
         It has none.
     """
-    if setting.workspace is None:
+    lake = setting.lake
+    if setting.workspace is None or lake is None:
         raise NoWorkspaceError(
             "there is no workspace",
             doing="open the facts",
             expected="a workspace folder",
             next_step="dafeng init FOLDER, or --workspace FOLDER",
         )
-    return setting.workspace, ObservationLake(setting.workspace.lake)
+    return setting.workspace, lake
 
 
 class ImportOptions(Record):

@@ -30,8 +30,10 @@ class Setting:
 
     @property
     def lake(self) -> ObservationLake | None:
-        """Facts of the workspace, None without one."""
-        return None if self.workspace is None else ObservationLake(self.workspace.lake)
+        """Facts of the workspace, read without those that a decision sets aside; None without a workspace."""
+        if self.workspace is None:
+            return None
+        return ObservationLake(self.workspace.lake, self.catalog.quarantines.values())
 
 
 def open_setting(workspace: Workspace | None) -> Setting:
