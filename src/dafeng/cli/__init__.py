@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "demo": "跑通示范市 / run the demonstration city from end to end",
     "plan": "方案：列表、查看、与上级比较 / plans",
     "data": "数据：导入、导出、查看 / data",
+    "map": "地图：路网、绿地、服务半径 / indicators from maps",
     "ledger": "台账：填报簿、导入、查看、同一对象、汇总 / ledgers",
     "project": "项目：义务核查、项目总表、评价 / projects",
     "assess": "各目标现状与前景 / where every target stands",
@@ -38,6 +39,8 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "检查安装与工作区 / check the installation",
 }
 """Commands and their one-line help; the module of each has the same name."""
+_EXTRAS: Final = {"geopandas": "maps", "pyogrio": "maps", "pyproj": "maps", "shapely": "maps", "pyspark": "spark"}
+"""Package to the extra that brings it."""
 
 
 class LazyGroup(TyperGroup):
@@ -51,7 +54,19 @@ class LazyGroup(TyperGroup):
         """Return a command, loading its module."""
         if cmd_name not in COMMANDS:
             return None
-        found = typer.main.get_command(importlib.import_module(f"dafeng.cli.{cmd_name}").app)
+        try:
+            module = importlib.import_module(f"dafeng.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise
+            raise UsageError(
+                f"{error.name} 没有安装 / is not installed",
+                doing=f"dafeng {cmd_name}",
+                expected=f"可选组件 {extra} / the extra {extra}",
+                next_step=f"pip install 'dafeng[{extra}]'",
+            ) from error
+        found = typer.main.get_command(module.app)
         found.name = cmd_name
         found.short_help = COMMANDS[cmd_name]
         return found
