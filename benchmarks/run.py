@@ -162,6 +162,9 @@ def main(arguments: list[str]) -> None:
     books = Path(__file__).with_name("ledgers.py")
     imported = subprocess.run([sys.executable, str(books)], check=True, capture_output=True, text=True).stdout
     lines += ["", "## Import of ledgers", "", "`benchmarks/ledgers.py`, run by `make bench` too.", "", imported.strip()]
+    nation = Path(__file__).with_name("returns.py")
+    returns = subprocess.run([sys.executable, str(nation)], check=True, capture_output=True, text=True).stdout
+    lines += ["", "## A nation's returns", "", "`benchmarks/returns.py`, run by `make bench` too.", "", returns.strip()]
     text = "\n".join(lines) + "\n"
     RESULTS.write_text(text, encoding="utf-8")
     print(text)

@@ -76,6 +76,45 @@ class Period(NamedTuple):
         return self.kind not in (PeriodKind.YEAR, PeriodKind.PLAN, PeriodKind.SEASON)
 
     @property
+    def previous(self) -> Period:
+        """Period of the same sort that ends where this one begins; for a cumulative one the same months of the year before.
+
+        Examples
+        --------
+        >>> [Period.parse(text).previous.text for text in ("2024", "2024-H1", "2024-Q1", "2024-01", "2024-01..09", "2021..2025")]
+        ['2023', '2023-H2', '2023-Q4', '2023-12', '2023-01..09', '2016..2020']
+        """
+        year, month = self.start.year, self.start.month
+        match self.kind:
+            case PeriodKind.HALF:
+                return _parse(f"{year - 1}-H2" if month == 1 else f"{year}-H1")
+            case PeriodKind.QUARTER:
+                return _parse(f"{year - 1}-Q4" if month == 1 else f"{year}-Q{month // 3}")
+            case PeriodKind.MONTH:
+                return _parse(f"{year - 1}-12" if month == 1 else f"{year}-{month - 1:02d}")
+            case PeriodKind.DAY:
+                return _parse((self.start - timedelta(days=1)).isoformat())
+            case PeriodKind.PLAN:
+                years = self.last_year - year + 1
+                return _parse(f"{year - years}..{year - 1}")
+            case _:
+                return self.year_before
+
+    @property
+    def year_before(self) -> Period:
+        """Same period of the year before; a plan period is moved by a year, 29 February gives 28 February.
+
+        Examples
+        --------
+        >>> [Period.parse(text).year_before.text for text in ("2024", "2024-09", "2024-02-29", "2024-HS")]
+        ['2023', '2023-09', '2023-02-28', '2023-HS']
+        """
+        text = f"{self.year - 1:04d}{self.text[4:]}"
+        if self.kind is PeriodKind.PLAN:
+            text = f"{self.year - 1}..{self.last_year - 1}"
+        return _parse(text.replace("-02-29", "-02-28"))
+
+    @property
     def title(self) -> str:
         """Chinese name, as reports write it.
 

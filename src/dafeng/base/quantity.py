@@ -45,6 +45,7 @@ tonne = 1e6 * gram = t
 joule = [energy] = J
 watt = joule / second = W
 watt_hour = 3600 * joule = Wh
+pascal = joule / meter ** 3 = Pa
 tce = 29307.6 * megajoule
 kgce = 29.3076 * megajoule
 kelvin = [temperature] = K
@@ -78,13 +79,14 @@ UNIT_NAMES: Final[dict[str, str]] = {
     "吨标准煤": "tce", "吨标煤": "tce", "tce": "tce", "千克标准煤": "kgce", "公斤标准煤": "kgce", "kgce": "kgce", "标准煤": "tce",
     "千瓦时": "kWh", "度": "kWh", "kwh": "kWh", "kw·h": "kWh", "兆瓦时": "MWh", "mwh": "MWh", "吉瓦时": "GWh", "gwh": "GWh", "太瓦时": "1000 * GWh", "twh": "1000 * GWh", "度电": "kWh",
     "千瓦": "kW", "kw": "kW", "兆瓦": "MW", "mw": "MW", "吉瓦": "GW", "gw": "GW", "瓦": "watt", "吉焦": "GJ", "gj": "GJ", "mj": "MJ", "兆焦": "MJ", "太焦": "1000 * GJ",
+    "兆帕": "MPa", "mpa": "MPa", "千帕": "kPa", "kpa": "kPa",
     "吨二氧化碳": "tCO2", "吨co2": "tCO2", "tco2": "tCO2", "吨二氧化碳当量": "tCO2", "tco2e": "tCO2", "kgco2": "kgCO2",
     "mtco2": "1e6 * tCO2", "千克二氧化碳": "kgCO2", "公斤二氧化碳": "kgCO2",
     "元": "CNY", "cny": "CNY", "人民币元": "CNY",
     "个": "item", "座": "item", "项": "item", "处": "item", "栋": "item", "台": "item", "家": "item", "套": "item", "盏": "item",
     "辆": "item", "件": "item", "条": "item", "所": "item", "块": "item", "item": "item", "部": "item", "宗": "item", "片": "item",
     "幢": "item", "组": "item", "批": "item", "批次": "item", "只": "item", "根": "item", "支": "item", "间": "item", "株": "item",
-    "棵": "item", "场": "item", "例": "item", "门": "item", "名": "person", "位": "item", "人次": "item", "次": "item",
+    "棵": "item", "起": "item", "场": "item", "例": "item", "门": "item", "名": "person", "位": "item", "人次": "item", "次": "item",
     "车位": "item", "泊位": "item", "床位": "item", "分": "score_point", "倍": "ratio", "星": "ratio", "级": "ratio", "星级": "ratio",
     "人": "person", "户": "household", "层": "storey", "是否": "yes_no",
     "天": "day", "日": "day", "小时": "hour", "分钟": "minute", "h": "hour", "年": "year", "a": "year", "秒": "second",

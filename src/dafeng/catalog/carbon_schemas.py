@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -9,7 +10,10 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dafeng.base.errors import UnitError
+from dafeng.base.quantity import same_dimension
 from dafeng.base.record import Record
+from dafeng.catalog.expression_grammar import factor_name
 from dafeng.catalog.schemas import Grade, Title
 
 __all__ = [
@@ -27,6 +31,7 @@ __all__ = [
     "Scope",
     "Split",
     "SubjectFrom",
+    "factor_units",
 ]
 
 
@@ -361,3 +366,26 @@ FAMILY_RULES: Final[dict[str, FamilyRule]] = {
     "assumed_uncertainty": FamilyRule(("ratio",), ("factor_family",)),
 }
 """Rules of the shipped families; a workspace's own family keeps its factors' units as they are."""
+
+
+def factor_units(factors: Iterable[Factor]) -> dict[str, str]:
+    """Return the canonical units of factors by their names in expressions (`expression_grammar.factor_name`).
+
+    A factor whose unit is not known or not one of its family is left out; the check of the catalog says so.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> factor_units(load_catalog().factors.values())["coal_equivalent_generation:electricity"]
+    'tce/kWh'
+    """
+    units: dict[str, str] = {}
+    for factor in factors:
+        rule = FAMILY_RULES.get(factor.family)
+        try:
+            near = [unit for unit in rule.units if same_dimension(unit, factor.unit)] if rule else [factor.unit]
+        except UnitError:
+            continue
+        if near:
+            units.setdefault(factor_name(factor.family, factor.subject), near[0])
+    return units

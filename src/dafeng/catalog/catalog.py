@@ -19,12 +19,12 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.place import Place, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
-from dafeng.catalog.carbon_schemas import Boundary, Factor
+from dafeng.catalog.carbon_schemas import Boundary, Factor, factor_units
 from dafeng.catalog.decision_schemas import FactQuarantine, PlanDecision
 from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
-from dafeng.catalog.metering_schemas import CodeMapping, Correction, EnergyItem, Holiday, MeterCheck, Quota
+from dafeng.catalog.metering_schemas import CodeMapping, Correction, EnergyItem, Holiday, MeterCheck, Quota, QuotaMethod
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.rating_schemas import Rating
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
@@ -61,6 +61,7 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "item_codes": CodeMapping,
     "meter_checks": MeterCheck,
     "quotas": Quota,
+    "quota_methods": QuotaMethod,
     "corrections": Correction,
     "holidays": Holiday,
 }
@@ -236,7 +237,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, corrections : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, quota_methods, corrections : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     holidays : tuple of Holiday
@@ -272,6 +273,7 @@ class Catalog:
         self.item_codes: dict[str, CodeMapping] = entries.of("item_codes", CodeMapping)
         self.meter_checks: dict[str, MeterCheck] = entries.of("meter_checks", MeterCheck)
         self.quotas: dict[str, Quota] = entries.of("quotas", Quota)
+        self.quota_methods: dict[str, QuotaMethod] = entries.of("quota_methods", QuotaMethod)
         self.corrections: dict[str, Correction] = entries.of("corrections", Correction)
         self.holidays = tuple(entries.of("holidays", Holiday).values())
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
@@ -390,8 +392,9 @@ class Catalog:
         }
 
     def indicator_types(self) -> dict[str, FieldType]:
-        """Return the indicators as types for expressions."""
-        return {indicator.id: FieldType(unit=indicator.unit) for indicator in self.indicators.values()}
+        """Return the indicators as types for expressions, and the factors under their names in expressions."""
+        types = {name: FieldType(unit=unit) for name, unit in factor_units(self.factors.values()).items()}
+        return types | {one.id: FieldType(unit=one.unit, dated=True) for one in self.indicators.values()}
 
     def place_name(self, place_id: str) -> str:
         """Return the Chinese name of a place id, the id itself where the catalog has none."""

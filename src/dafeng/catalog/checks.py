@@ -14,10 +14,15 @@ from dafeng.base.quantity import convert, dimension_of, dimension_powers, fold_w
 from dafeng.base.target import Measure, Target
 from dafeng.catalog.carbon_checks import check_boundaries, check_factors
 from dafeng.catalog.catalog import Catalog, Entries
-from dafeng.catalog.expression import FieldType, check_expression
+from dafeng.catalog.expression import FieldType, check_expression, expression_names
+from dafeng.catalog.form_checks import check_forms
 from dafeng.catalog.ledger_checks import check_ledgers
+from dafeng.catalog.metering_checks import check_metering
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.quota_checks import check_quotas
 from dafeng.catalog.schemas import Adapter, Indicator
+from dafeng.catalog.set_checks import check_sets
+from dafeng.catalog.statistics_checks import check_data_checks
 
 __all__ = ["check_catalog"]
 
@@ -99,6 +104,11 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         check_factors,
         check_boundaries,
         check_ledgers,
+        check_metering,
+        check_quotas,
+        check_data_checks,
+        check_sets,
+        check_forms,
     ):
         step(checker)
     return checker.findings
@@ -212,14 +222,14 @@ def _indicators(checker: _Checker) -> None:
                     "indicator.alias-shared", f"名称 {name} 同时属于 {headers[name]}", *here, "aliases", value=name
                 )
             headers[name] = indicator.id
-        if indicator.formula:
-            _formula(checker, indicator, types)
+        for basis, formula in indicator.expressions.items():
+            _formula(checker, indicator, types, basis, formula)
 
 
-def _formula(checker: _Checker, indicator: Indicator, types: dict[str, FieldType]) -> None:
-    here = ("indicators", indicator.id, "formula")
+def _formula(checker: _Checker, indicator: Indicator, types: dict[str, FieldType], basis: str, formula: str) -> None:
+    here = ("indicators", indicator.id, *(("formulas", basis) if basis else ("formula",)))
     try:
-        result = check_expression(indicator.formula or "", types)
+        result = check_expression(formula, types)
         if result.kind != "number":
             checker.say("expression.kind", "公式应得出数值", *here)
         elif result.unit != _dimension_text(indicator.unit):
@@ -228,8 +238,12 @@ def _formula(checker: _Checker, indicator: Indicator, types: dict[str, FieldType
                 f"公式结果量纲 {result.unit} 与指标单位 {indicator.unit} 不符",
                 *here,
                 expected=_dimension_text(indicator.unit),
-                value=indicator.formula or "",
+                value=formula,
             )
+        for name in expression_names(formula) if basis else ():
+            bases = checker.catalog.indicators[name].bases
+            if bases and basis not in bases:
+                checker.say("expression.basis", f"公式按口径 {basis} 计算，而 {name} 没有该口径", *here, value=name)
     except DafengError as error:
         checker.say("expression.invalid", f"公式有误：{error.problem}", *here, expected=error.expected)
 

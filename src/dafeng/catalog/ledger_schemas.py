@@ -77,7 +77,7 @@ class Register(Record):
     title: Title
     """Name of the ledger."""
     subject: str = Field(
-        pattern=r"^(project|building|neighbourhood|community|village|zone|institution|equipment|demolition|document|facility)$"
+        pattern=r"^(project|building|neighbourhood|community|village|zone|institution|equipment|demolition|document|facility|meter)$"
     )
     """What a row is about: rows of one subject with equal identity are the same thing, in whichever register."""
     identity: tuple[str, ...]

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from dafeng.base.obligation import Stage
 from dafeng.base.observation import ObservationKind
+from dafeng.base.period import PeriodKind
 from dafeng.base.place import Extent, PlaceLevel
 from dafeng.base.record import Record
 from dafeng.base.target import Direction
@@ -243,7 +244,11 @@ class Indicator(Record):
     bases: tuple[str, ...] = ()
     """Bases of reckoning that are in use; values must name one."""
     formula: str | None = None
-    """Expression over other indicators."""
+    """Expression over other indicators; where inputs have bases, it is run for each of them."""
+    formulas: dict[str, str] = Field(default_factory=dict)
+    """Expression by basis, where the bases are reckoned differently; in place of `formula`."""
+    formula_periods: tuple[PeriodKind, ...] = ()
+    """Sorts of period for which the formula is meant (year where it holds constants of a year); any where empty."""
     precedence: tuple[str, ...] = ()
     """Datasets from the most to the least trusted; others follow by kind."""
     aliases: tuple[str, ...] = ()
@@ -269,8 +274,17 @@ class Indicator(Record):
         """Whether it is a proposal made by reading a plan, without a definition by which anything could be judged."""
         return self.grade is Grade.D
 
+    @property
+    def expressions(self) -> dict[str, str]:
+        """Formulas by basis; under an empty name the one that serves every basis."""
+        return {"": self.formula} if self.formula is not None else dict(self.formulas)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.formula is not None and self.formulas:
+            raise ValueError("either formula or formulas is given")
+        if not set(self.formulas) <= set(self.bases):
+            raise ValueError("formulas are given for bases of the indicator")
         if self.places is OverPlaces.RATIO and not (self.numerator and self.denominator):
             raise ValueError("a ratio names its numerator and denominator")
         if self.places is OverPlaces.WEIGHTED and not self.weight:
@@ -293,6 +307,8 @@ class HeatingSeason(Record):
     """First day after the season, month-day."""
     valid_from: date | None = None
     """First day of the rule."""
+    valid_to: date | None = None
+    """First day on which it no longer holds: the season that was announced for one year has both."""
     source: str
     """Source id."""
     grade: Grade

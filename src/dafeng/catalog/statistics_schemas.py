@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from dafeng.base.place import Extent
 from dafeng.base.record import Record
 from dafeng.base.target import Comparator, Direction
 from dafeng.catalog.schemas import Grade, Title
@@ -18,6 +19,8 @@ __all__ = [
     "Form",
     "FormField",
     "IndicatorSet",
+    "Rank",
+    "Requirement",
     "SetItem",
     "SetLevel",
 ]
@@ -88,6 +91,8 @@ class Form(Record):
     """Return-by day: `05-31` (of the year after the period), or `+15` days after the period's end."""
     head: tuple[FormField, ...] = ()
     """Head fields (填报单位, 统计负责人 …)."""
+    head_of: str | None = None
+    """Form whose head fields come before its own."""
     fields: tuple[FormField, ...]
     """Lines or columns."""
     source: str
@@ -129,6 +134,8 @@ class CheckKind(StrEnum):
     """A cumulative figure that is lower than that of an earlier month of the year."""
     PLACES = "places"
     """Places that vanish, appear or are renamed from one period to the next."""
+    SOURCES = "sources"
+    """Datasets that differ about one figure."""
 
 
 class DataCheck(Record):
@@ -191,8 +198,55 @@ class SetLevel(StrEnum):
     CITY = "city"
 
 
+class Requirement(Record):
+    """What one object (a community, an estate) must have for an item, as a number that a measured one is held against.
+
+    Examples
+    --------
+    >>> Requirement(id="floor", title={"zh": "用房面积", "en": "floor area"}, comparator=">=", value=800, unit="平方米").id
+    'floor'
+    """
+
+    id: str = Field(pattern=_SLUG)
+    """Unique within the item."""
+    title: Title
+    """What is measured."""
+    comparator: Comparator
+    """How it is held against the value."""
+    value: float
+    """In `unit`."""
+    unit: str
+    """Unit."""
+    only: str = ""
+    """Where it holds for some objects only (new estates): which; it is then shown and left to the surveyor."""
+    unless: str = ""
+    """What may stand in its stead; an object that falls short is then unknown until the surveyor has answered."""
+    grade: Grade | None = None
+    """Grade where it differs from the item's."""
+
+
+class Rank(Record):
+    """A grade that a weighted score earns (一星级 …)."""
+
+    title: Title
+    """Name."""
+    at_least: float
+    """Least score, in points."""
+    grade: Grade
+    """How sure it is."""
+
+
 class SetItem(Record):
-    """An indicator as a set asks for it: under its name and unit of that year, with its threshold."""
+    """An indicator as a set asks for it: under its name and unit of that year, with its threshold.
+
+    Examples
+    --------
+    >>> item = SetItem(number="1", title={"zh": "存在结构安全隐患的住宅数量", "en": "dwellings at risk"}, indicator="at_risk",
+    ...                dimension="住房 / 安全耐久", level="dwelling", comparator="<=", threshold=0, direction="down",
+    ...                surveyed="dwellings_surveyed", source="checkup-2023", grade="A", threshold_grade="C")
+    >>> item.pending, item.threshold_pending
+    (False, True)
+    """
 
     number: str
     """Number in the set."""
@@ -205,25 +259,71 @@ class SetItem(Record):
     level: SetLevel
     """What it is judged for."""
     unit: str | None = None
-    """Unit in which the set gives it and in which `threshold` stands; the indicator's shown unit where None."""
+    """Unit in which the set gives it and in which `threshold` stands; the indicator's shown unit (percent with `share_of`) where None."""
+    extent: Extent | None = None
+    """Extent that the set means, the indicator's own where None."""
+    basis: str = ""
+    """Basis of reckoning that the set means."""
+    breakdown: dict[str, str] = Field(default_factory=dict)
+    """Breakdown column to code, where the set means a part."""
     comparator: Comparator | None = None
     """How a value is held against the threshold."""
     threshold: float | None = None
     """Threshold, in `unit`; None where the set states none: the item is then shown and not judged."""
+    threshold_max: float | None = None
+    """Upper end where the set gives a range."""
     threshold_grade: Grade | None = None
     """Grade of the threshold where it differs from the item's."""
+    due: int | None = None
+    """First year for which the threshold binds; earlier a value that falls short is shown and not judged."""
+    share_of: str | None = None
+    """Indicator of the whole of which the indicator counts a part: what is judged is then the share, in percent."""
     direction: Direction
     """The better way."""
     weight: float | None = Field(default=None, gt=0)
     """Official weight; None where none is sourced."""
+    bonus: bool = False
+    """Whether its points are added to the weighted score on top (up to the indicator's hard upper bound)."""
     surveyed: str | None = None
-    """For a count of problems: indicator of how much was surveyed, shown beside it."""
+    """For a count: indicator of how much was surveyed (已体检数), shown beside it."""
+    to_survey: str | None = None
+    """Indicator of how much should have been surveyed (应体检数)."""
+    requires: tuple[Requirement, ...] = ()
+    """What one object must have, where the set says so in numbers."""
+    replaces: str | None = None
+    """Indicator of the set before in whose place it stands without being the same quantity: the two are never joined."""
     source: str
     """Source id."""
+    at: str | None = None
+    """Table or clause in the source."""
     grade: Grade
     """How sure membership and name are."""
     note: str | None = None
     """Remark."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether name or membership is still to be verified (待核)."""
+        return self.grade is not Grade.A
+
+    @property
+    def threshold_pending(self) -> bool:
+        """Whether a threshold is stated that is still to be verified."""
+        return self.threshold is not None and (self.threshold_grade or self.grade) is not Grade.A
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.threshold is None) != (self.comparator is None):
+            raise ValueError("a threshold stands with a comparator")
+        if self.threshold_max is not None and (self.threshold is None or self.threshold_max <= self.threshold):
+            raise ValueError("threshold_max stands with a smaller threshold")
+        if self.threshold is None and (self.due is not None or self.threshold_grade is not None):
+            raise ValueError("due and threshold_grade stand with a threshold")
+        if self.bonus and self.weight is not None:
+            raise ValueError("a bonus has no weight")
+        if len({one.id for one in self.requires}) != len(self.requires):
+            raise ValueError("two requirements have one id")
+        return self
 
 
 class IndicatorSet(Record):
@@ -239,8 +339,16 @@ class IndicatorSet(Record):
     """First year of its successor."""
     items_of_source: int | None = None
     """How many items the published set has; more than are listed means that this is a part, and every score says n of N."""
+    partial: bool = False
+    """Whether the published set has more items than are listed, how many not being known."""
     items: tuple[SetItem, ...]
     """Items in order."""
+    overall: SetItem | None = None
+    """What the set asks of all items together (share of communities that meet every item), judged beside them, not counted."""
+    ranks: tuple[Rank, ...] = ()
+    """Grades of the weighted score, rising."""
+    rank_condition: str = ""
+    """What must hold besides the score for a grade, in Chinese; it is stated wherever a grade is shown."""
     follows: str | None = None
     """Earlier set that it replaces."""
     source: str
@@ -252,9 +360,26 @@ class IndicatorSet(Record):
     checked_on: date
     """Day last confirmed."""
 
+    @property
+    def whole(self) -> int | None:
+        """Number of items of the published set, None where it is not known."""
+        return None if self.partial and self.items_of_source is None else self.items_of_source or len(self.items)
+
+    def in_force(self, year: int) -> bool:
+        """Return whether the set is that of a year."""
+        return self.valid_from <= year and (self.valid_to is None or year < self.valid_to)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        weights = [item.weight for item in self.items]
+        weights = [item.weight for item in self.items if not item.bonus]
         if any(weights) and not all(weights):
             raise ValueError("either every item has an official weight or none has")
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to is later than valid_from")
+        if self.items_of_source is not None and self.items_of_source < len(self.items):
+            raise ValueError("a set has no more items than its source")
+        if self.ranks and not any(weights):
+            raise ValueError("ranks need weights")
+        if list(self.ranks) != sorted(self.ranks, key=lambda rank: rank.at_least):
+            raise ValueError("ranks rise")
         return self

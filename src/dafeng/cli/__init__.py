@@ -27,11 +27,12 @@ COMMANDS: Final[dict[str, str]] = {
     "init": "新建工作区 / make a workspace",
     "demo": "跑通示范市 / run the demonstration city from end to end",
     "plan": "方案：列表、查看、与上级比较 / plans",
-    "data": "数据：导入、导出、查看 / data",
+    "data": "数据：导入、导出、查看、核查、报表 / data",
     "map": "地图：路网、绿地、服务半径 / indicators from maps",
     "ledger": "台账：填报簿、导入、查看、同一对象、汇总 / ledgers",
     "project": "项目：义务核查、项目总表、评价 / projects",
     "assess": "各目标现状与前景 / where every target stands",
+    "checkup": "城市体检与专项指标评价 / check-ups by sets of indicators",
     "carbon": "碳核算：核算、因子、解释、重述 / carbon accounts",
     "peak": "是否达峰 / whether a series has peaked",
     "report": "责任分工表与年度报告 / responsibility list and yearly report",
@@ -150,6 +151,8 @@ def _failed(error: Exception, words: list[str]) -> int:
             doing="read the command line",
             next_step=f"{'dafeng' if context is None else context.command_path} --help",
         )
+    elif isinstance(error, UnicodeEncodeError):
+        problem, code = _of_name(error, words), int(ExitCode.BAD_INPUT)
     elif isinstance(error, OSError):
         problem, code = _of_system(error, words), int(ExitCode.BAD_INPUT)
     else:
@@ -167,6 +170,15 @@ def _failed(error: Exception, words: list[str]) -> int:
         _close_output()
         show_error(problem, as_json=False)
     return code
+
+
+def _of_name(error: UnicodeEncodeError, words: list[str]) -> InputError:
+    return InputError(
+        f"{error.object!r} 不是 UTF-8 文字 / is no UTF-8 text",
+        doing=f"dafeng {' '.join(words)}",
+        expected="文件名是 UTF-8 / a file name in UTF-8",
+        next_step="改文件名后重新运行；由压缩包解出的，用能识别 UTF-8 文件名的软件解压 / rename the file and run again",
+    )
 
 
 def _of_system(error: OSError, words: list[str]) -> InputError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import polars as pl
 import typer
 
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import ObservationKind
+from dafeng.cli.lazy import group_with
 from dafeng.cli.output import (
     FailOn,
     Json,
@@ -38,7 +39,16 @@ from dafeng.workflow.setting import open_setting
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="数据：导入、导出、查看 / data", rich_markup_mode=None)
+_ELSEWHERE: Final = {"check": "data_check", "checks": "data_check", "aside": "data_check", "release": "data_check",
+                     "compute": "data_compute", "forms": "data_forms", "returns": "data_forms", "chase": "data_forms"}  # fmt: skip
+"""Commands of other modules."""
+
+app = typer.Typer(
+    cls=group_with(_ELSEWHERE),
+    no_args_is_help=True,
+    help="数据：导入、导出、查看、核查、报表 / data",
+    rich_markup_mode=None,
+)
 Indicators = Annotated[list[str] | None, typer.Option("--indicator", "-i", help="指标编号，可重复 / indicator id")]
 Places = Annotated[list[str] | None, typer.Option("--place", "-p", help="地方，可重复 / place")]
 Layout = Literal["long", "wide"]

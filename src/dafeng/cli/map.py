@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from dafeng.base.finding import Severity
+from dafeng.base.place import Extent
 from dafeng.cli.output import (
     FailOn,
     Json,
@@ -38,7 +39,7 @@ app = typer.Typer(no_args_is_help=True, help="地图：路网、绿地、服务�
 Areas = Annotated[Path, typer.Option("--areas", help="各地范围的面图层 / polygons of the places")]
 Key = Annotated[str, typer.Option(help="范围图层中的地方代码或名称字段 / attribute with the place")]
 PeriodOption = Annotated[str, typer.Option("--period", help="地图所属时期，如 2024 / period")]
-ExtentOption = Annotated[str, typer.Option("--extent", help="范围口径：whole、built_up … / extent of the polygons")]
+ExtentOption = Annotated[Extent, typer.Option("--extent", help="范围口径：whole、built_up … / extent of the polygons")]
 Datum = Annotated[Literal["wgs84", "gcj02"], typer.Option(help="图层坐标系 / datum of the layers")]
 AreasDatum = Annotated[Literal["wgs84", "gcj02"], typer.Option(help="范围图层坐标系 / datum of the polygons")]
 Complete = Annotated[bool, typer.Option("--complete", help="图层已知覆盖各地全境 / the layers show the places whole")]
@@ -55,7 +56,7 @@ def roads(
     ] = None,
     class_column: Annotated[str, typer.Option(help="道路等级字段 / attribute with the class")] = "highway",
     key: Key = "adcode",
-    extent: ExtentOption = "whole",
+    extent: ExtentOption = Extent.WHOLE,
     datum: Datum = "wgs84",
     areas_datum: AreasDatum = "wgs84",
     complete: Complete = False,
@@ -86,7 +87,7 @@ def cover(
     indicator: Annotated[str, typer.Option(help="指标编号 / indicator")] = "green_space_rate",
     kind_column: Annotated[str, typer.Option(help="类别字段 / attribute with the kind")] = "kind",
     key: Key = "adcode",
-    extent: ExtentOption = "whole",
+    extent: ExtentOption = Extent.WHOLE,
     datum: Datum = "wgs84",
     areas_datum: AreasDatum = "wgs84",
     complete: Complete = False,
@@ -116,7 +117,7 @@ def service(
     home_kinds: Annotated[list[str] | None, typer.Option("--home-kind", help="居住用地的类别 / kinds of home")] = None,
     kind_column: Annotated[str, typer.Option(help="类别字段 / attribute with the kind")] = "kind",
     key: Key = "adcode",
-    extent: ExtentOption = "whole",
+    extent: ExtentOption = Extent.WHOLE,
     datum: Datum = "wgs84",
     areas_datum: AreasDatum = "wgs84",
     complete: Complete = False,

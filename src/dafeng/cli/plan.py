@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from dafeng.base.quantity import convert
 from dafeng.base.target import Measure
 from dafeng.catalog import Catalog
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.cli.lazy import group_with
 from dafeng.cli.output import Json, Quiet, WorkspaceOption, emit, show_table
 from dafeng.cli.places import said_setting
 from dafeng.plans import compare_with_parents, value_phrase
@@ -22,20 +21,9 @@ _ELSEWHERE: Final = {"read": "plan_reading", "accept": "plan_reading", "diff": "
 """Commands of other modules: reading documents needs libraries that a list of plans does not."""
 
 
-class _PlanGroup(TyperGroup):
-    """The commands here, and those elsewhere, whose module is loaded when one is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        return [*super().list_commands(ctx), *_ELSEWHERE]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in _ELSEWHERE:
-            return super().get_command(ctx, cmd_name)
-        group: Any = typer.main.get_command(importlib.import_module(f"dafeng.cli.{_ELSEWHERE[cmd_name]}").app)
-        return group.get_command(ctx, cmd_name)
-
-
-app = typer.Typer(cls=_PlanGroup, no_args_is_help=True, help="方案：读取、查看、比较 / plans", rich_markup_mode=None)
+app = typer.Typer(
+    cls=group_with(_ELSEWHERE), no_args_is_help=True, help="方案：读取、查看、比较 / plans", rich_markup_mode=None
+)
 PlanName = Annotated[str, typer.Argument(help="方案编号，或地方（qingdao、370200、青岛） / plan id or place")]
 
 

@@ -18,7 +18,7 @@ from dafeng.base.period import Period
 from dafeng.base.quantity import conversion_factor
 from dafeng.catalog import Catalog
 
-__all__ = ["LONG_HEADERS", "export_table"]
+__all__ = ["LONG_HEADERS", "export_plain", "export_table"]
 
 LONG_HEADERS: Final = {
     "indicator": "指标",
@@ -76,17 +76,36 @@ def export_table(
     InputError
         The frame is not one of observations, or does not fit into a wide table.
     """
-    path = Path(path)
     frame = _checked(frame)
     makers: dict[str, Callable[[pl.DataFrame, Catalog], pl.DataFrame]] = {"long": _long, "wide": _wide}
-    if layout not in makers or path.suffix.lower() not in (".csv", ".xlsx"):
+    if layout not in makers:
         raise UsageError(
-            f"{path.name} as {layout!r}",
+            f"layout {layout!r}",
             doing="export observations",
-            expected="a name that ends in .csv or .xlsx, and layout long or wide",
+            expected="layout long or wide",
             next_step="choose one of these",
         )
-    table = makers[layout](frame, catalog)
+    return export_plain(makers[layout](frame, catalog), path)
+
+
+def export_plain(table: pl.DataFrame, path: Path | str) -> Path:
+    """Write a table as it stands as CSV (UTF-8 with mark) or XLSX, by the ending of `path`, in one step.
+
+    In a workbook texts stay texts: none becomes a formula.
+
+    Raises
+    ------
+    UsageError
+        The ending is not known.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".csv", ".xlsx"):
+        raise UsageError(
+            f"{path.name} has an ending that is not written",
+            doing="export a table",
+            expected="a name that ends in .csv or .xlsx",
+            next_step="choose one of these",
+        )
     data = _csv(table) if path.suffix.lower() == ".csv" else _xlsx(table)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)

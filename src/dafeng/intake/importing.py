@@ -17,7 +17,8 @@ from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA
 from dafeng.catalog import Catalog
-from dafeng.intake.adapters import adapter_table, find_adapter, quarantine, with_codes
+from dafeng.intake.adapters import adapter_table, find_adapter, with_codes
+from dafeng.intake.adapters import quarantine as apply_quarantine
 from dafeng.intake.blocks import is_caption
 from dafeng.intake.cells import DIMENSIONS, gather_cells
 from dafeng.intake.headers import Names
@@ -99,6 +100,7 @@ def import_table(
     extent: str | None = None,
     sheet: str | None = None,
     home: str | None = None,
+    quarantine: bool = True,
     limits: Limits | None = None,
     listener: Listener = silent,
 ) -> Imported:
@@ -121,6 +123,8 @@ def import_table(
         Only this worksheet.
     home : str, optional
         Place id of whoever imports: it decides bare county names, and stands for no place itself.
+    quarantine : bool
+        Whether rows that the adapter declares to be wrong are refused; False where checks are to see the table as it is.
     limits : Limits, optional
     listener : Listener
         Told what is being done.
@@ -196,8 +200,8 @@ def import_table(
     aside = pl.concat([part.aside for part in parts] + lost)
     cells = pl.concat(gathered).with_row_index("id")
     for part in parts:
-        if part.sheet.name in used:
-            quarantine(cells, catalog.adapters[used[part.sheet.name]], part.sheet, part.table, ledger)
+        if quarantine and part.sheet.name in used:
+            apply_quarantine(cells, catalog.adapters[used[part.sheet.name]], part.sheet, part.table, ledger)
     gathered.clear()
     parts.clear()
     listener(f"核对 {cells.height} 格", 0, cells.height)

@@ -384,7 +384,7 @@ def shown_number(raw: str, kind: str, epoch: int) -> str:
     raw : str
         As the workbook has it.
     kind : str
-        What its format shows: percent, a date's fields, or nothing of note.
+        What its format shows: percent, a date's fields (with h where it shows the hour), or nothing of note.
     epoch : int
         1900 or 1904.
 
@@ -392,6 +392,8 @@ def shown_number(raw: str, kind: str, epoch: int) -> str:
     --------
     >>> shown_number("0.65", "percent", 1900), shown_number("45413", "ymd", 1900), shown_number("2.50", "", 1900)
     ('65%', '2024-05-01', '2.5')
+    >>> shown_number("45413.5", "ymdh", 1900)
+    '2024-05-01 12:00:00'
     """
     try:
         number = float(raw)
@@ -402,6 +404,9 @@ def shown_number(raw: str, kind: str, epoch: int) -> str:
     if kind and 0 < number < 2_958_466:
         start = datetime(1904, 1, 1) if epoch == 1904 else datetime(1899, 12, 30)
         day = start + timedelta(days=int(number))
+        clock = round(number % 1 * 86_400)
+        if "h" in kind and clock:
+            return (day + timedelta(seconds=clock)).strftime("%Y-%m-%d %H:%M:%S")
         return day.strftime({"y": "%Y", "ym": "%Y-%m", "m": "%Y-%m"}.get(kind, "%Y-%m-%d"))
     if number.is_integer() and abs(number) < 1e15:
         return str(int(number))

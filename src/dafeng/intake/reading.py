@@ -18,7 +18,7 @@ from dafeng.intake.encoding import decode_text
 from dafeng.intake.sheets import Limits, Sheet, file_finding, hidden_sheet, sheet_of_rows, too_large
 from dafeng.intake.workbook import read_xlsx
 
-__all__ = ["read_sheets"]
+__all__ = ["read_sheets", "read_text_sheet"]
 
 _COMPOUND: Final = bytes.fromhex("d0cf11e0a1b11ae1")
 _LONGEST_FIELD: Final = 100_000
@@ -26,13 +26,15 @@ _LONGEST_FIELD: Final = 100_000
 _SEPARATORS: Final = {"逗号": ",", "制表符": "\t", "分号": ";", "竖线": "|"}
 
 
-def read_sheets(path: Path, *, limits: Limits | None = None) -> list[Sheet]:
+def read_sheets(path: Path, *, limits: Limits | None = None, clocks: bool = False) -> list[Sheet]:
     """Return the sheets of a CSV, TSV, XLSX, XLS or Parquet file.
 
     Parameters
     ----------
     path : Path
     limits : Limits, optional
+    clocks : bool
+        Whether dates of an XLSX workbook are shown with their time of day where their format shows it.
 
     Returns
     -------
@@ -66,14 +68,14 @@ def read_sheets(path: Path, *, limits: Limits | None = None) -> list[Sheet]:
         sheets = [_read_parquet(path, file)]
     elif head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         _within(file, size, limits.workbook_bytes)
-        sheets = read_xlsx(path.read_bytes(), file=file, limits=limits)
+        sheets = read_xlsx(path.read_bytes(), file=file, limits=limits, clocks=clocks)
     elif head.startswith(_COMPOUND):
         _within(file, size, limits.workbook_bytes)
         sheets = _read_xls(path.read_bytes(), file)
     else:
         _within(file, size, limits.text_bytes)
         _refuse_other_formats(head, file)
-        sheets = [_read_text(path.read_bytes(), file, path.suffix.lower())]
+        sheets = [read_text_sheet(path.read_bytes(), file, path.suffix.lower())]
     sheets = [sheet for sheet in sheets if not sheet.empty]
     if not sheets:
         raise _empty(file)
@@ -151,7 +153,14 @@ def _read_parquet(path: Path, file: str) -> Sheet:
     return Sheet("", pl.concat([header, table.rename(renamed).with_columns(dates).cast(pl.String())]))
 
 
-def _read_text(data: bytes, file: str, suffix: str) -> Sheet:
+def read_text_sheet(data: bytes, file: str, suffix: str) -> Sheet:
+    """Return the bytes of a text table as a sheet.
+
+    Raises
+    ------
+    InputError
+        They are no text table.
+    """
     text, encoding = decode_text(data, file=file)
     del data
     text = text.removeprefix("\ufeff")

@@ -27,7 +27,8 @@ _STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 _STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}"
 _DATE_FORMATS: Final = {
-    **dict.fromkeys((14, 15, 22, 27, 30, 31, 36, 50, 54, 58), "ymd"),
+    **dict.fromkeys((14, 15, 27, 30, 31, 36, 50, 54, 58), "ymd"),
+    22: "ymdh",
     **dict.fromkeys((17, 55, 57), "ym"),
     **dict.fromkeys((28, 29, 51, 53, 56), "ymd"),
     52: "ym",
@@ -111,7 +112,7 @@ class _Part:
         return piece
 
 
-def read_xlsx(data: bytes, *, file: str, limits: Limits) -> list[Sheet]:
+def read_xlsx(data: bytes, *, file: str, limits: Limits, clocks: bool = False) -> list[Sheet]:
     """Return every worksheet of an XLSX workbook.
 
     Parameters
@@ -120,6 +121,8 @@ def read_xlsx(data: bytes, *, file: str, limits: Limits) -> list[Sheet]:
     file : str
         Name for messages.
     limits : Limits
+    clocks : bool
+        Whether a date is shown with its time of day where its format shows that.
 
     Raises
     ------
@@ -129,12 +132,12 @@ def read_xlsx(data: bytes, *, file: str, limits: Limits) -> list[Sheet]:
     if len(data) > limits.workbook_bytes:
         raise too_large(file, len(data), limits.workbook_bytes, "the workbook", _SPLIT)
     try:
-        return _read_book(_Archive(data, file, limits), file)
+        return _read_book(_Archive(data, file, limits), file, clocks=clocks)
     except (ValueError, OverflowError, LookupError) as error:  # no number where one belongs, an encoding nobody knows
         raise _corrupt(file, str(error)) from error
 
 
-def _read_book(archive: _Archive, file: str) -> list[Sheet]:
+def _read_book(archive: _Archive, file: str, *, clocks: bool) -> list[Sheet]:
     if "xl/workbook.xml" not in archive.names:
         kind = "an XLSB workbook" if "xl/workbook.bin" in archive.names else "no XLSX workbook"
         raise InputError(
@@ -157,6 +160,7 @@ def _read_book(archive: _Archive, file: str) -> list[Sheet]:
             targets[item.get("Id", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
     strings = _shared_strings(archive, space)
     formats = _formats(archive, space) if "xl/styles.xml" in archive.names else []
+    formats = formats if clocks else [form.removesuffix("h") for form in formats]
     sheets = []
     for item in book.iter(f"{space}sheet"):
         part = targets.get(item.get(f"{relation}id", ""), "")
@@ -217,7 +221,7 @@ def _format_kind(code: str) -> str:
     if "%" in plain:
         return "percent"
     if "y" in plain or "d" in plain:
-        return "".join(field for field in "ymd" if field in plain)
+        return "".join(field for field in "ymdh" if field in plain)
     return ""
 
 

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 
 from dafeng.base.errors import LakeError
 from dafeng.base.record import Record
-from dafeng.lake.delta import DataFile, DeltaLog, library_errors
+from dafeng.lake.delta import DeltaLog, library_errors
 from dafeng.lake.durable import turn
 
 __all__ = ["ATTEMPTS", "BATCHES_SCHEMA", "NewRows", "Published", "append_batch", "landed_batches", "too_busy"]
@@ -105,7 +105,7 @@ def append_batch(
                 return _landed(table, batch, digest, doing)
             fresh = rows(table)
             version = table.version() + 1
-            files: list[DataFile] = [log.write(fresh.frame, version)] if fresh.frame.height else []
+            files = log.write_parts(fresh.frame, version)
             counts = {
                 "appended": fresh.frame.height,
                 "unchanged": fresh.unchanged,

@@ -4,17 +4,24 @@ The log says which files make up which version of the table. Each commit claims 
 writer took it, so that whoever reads, compares and appends does so against one state. A batch is an application transaction
 of the log: the log itself knows which batches have landed. Log entries and files are never removed.
 
-A data file is named ``part-<version>-<SHA-256 of its bytes>.parquet``, so that every file can be checked by itself.
+A data file is named ``part-<version>-<SHA-256 of its bytes>.parquet``, so that every file can be checked by itself, and only
+the log entry of that version can name it first: a file that it does not name will never be part of the table.
+
+A table may be partitioned: a value that all rows of a file share stands in the log and not in the file. The log also keeps
+the least and the greatest value of chosen columns of each file, so that a reader chooses files without opening them.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import duckdb
@@ -22,12 +29,18 @@ import polars as pl
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
+from pyarrow import parquet
 
 from dafeng.base.errors import LakeError
 from dafeng.base.finding import Finding, Location
 from dafeng.lake.durable import hash_file, new_file, sync_file, sync_folder
 
-__all__ = ["DataFile", "DeltaLog", "library_errors"]
+__all__ = ["STAGED", "DataFile", "DeltaLog", "library_errors"]
+
+STAGED: Final = 10**20 - 1
+"""Stands for the version in the name of a file that waits for its commit."""
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 ROWS_OF_GROUP: Final = 1 << 17
 _CONFIGURATION: Final = {
@@ -35,6 +48,10 @@ _CONFIGURATION: Final = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+_BUSY: Final = {  # what was removed need not stand in every checkpoint for ever: older versions have log entries of their own
+    "delta.deletedFileRetentionDuration": "interval 1 hours",
+    "delta.checkpointInterval": "250",
 }
 _FILE_NAME: Final = re.compile(r"part-\d{20}-([0-9a-f]{64})\.parquet")
 _LIBRARY_ERRORS: Final = (DeltaError, duckdb.Error, pl.exceptions.PolarsError, OSError, ValueError)
@@ -46,6 +63,17 @@ class DataFile(NamedTuple):
     path: Path
     rows: int
     size: int
+    partition: Mapping[str, str] = _NOTHING
+    """What all its rows share, by partition column."""
+    least: Mapping[str, Any] = _NOTHING
+    """Least value by ranged column, where it has one."""
+    most: Mapping[str, Any] = _NOTHING
+    """Greatest value by ranged column, where it has one."""
+
+    @property
+    def version(self) -> int:
+        """Version of the table that brought the file."""
+        return int(self.path.name[5:25])
 
     def fault(self, *, thorough: bool) -> str | None:
         """Return in Chinese what is wrong with the file, None if nothing; `thorough` hashes its bytes."""
@@ -70,6 +98,13 @@ def library_errors(doing: str, folder: Path, files: Sequence[DataFile] = ()) -> 
     try:
         yield
     except _LIBRARY_ERRORS as error:
+        if _is_full(error):
+            raise LakeError(
+                f"{folder} cannot be written: {_short(error)}",
+                doing=doing,
+                expected="room on the disk",
+                next_step="make room and do it again; nothing was stored",
+            ) from error
         faulty = [f"{file.path} ({fault})" for file in files if (fault := file.fault(thorough=True))]
         raise LakeError(
             f"faulty files: {'; '.join(faulty[:3])}" if faulty else f"{folder} cannot be used: {_short(error)}",
@@ -79,6 +114,26 @@ def library_errors(doing: str, folder: Path, files: Sequence[DataFile] = ()) -> 
         ) from error
 
 
+def _is_full(error: Exception) -> bool:
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    told = any(os.strerror(number) in str(error) for number in full)  # by libraries that keep only the words
+    return told or (isinstance(error, OSError) and error.errno in full)
+
+
+def _statistics(file: DataFile) -> str:
+    def ends(values: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _stated(value) for name, value in values.items()}
+
+    ranges = {"minValues": ends(file.least), "maxValues": ends(file.most)} if file.least else {}
+    return json.dumps({"numRecords": file.rows, **ranges}, ensure_ascii=False)
+
+
+def _stated(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return value.isoformat() if isinstance(value, date) else value
+
+
 def _short(error: Exception, most: int = 300) -> str:
     """Return what a library says, without the pages of its inner state."""
     text = str(error)
@@ -86,11 +141,44 @@ def _short(error: Exception, most: int = 300) -> str:
 
 
 class DeltaLog:
-    """A table of one schema in one folder."""
+    """A table of one schema in one folder.
 
-    def __init__(self, folder: Path, schema: Mapping[str, pl.DataType]) -> None:
+    Parameters
+    ----------
+    folder : Path
+    schema : mapping from column to Polars type
+        Columns of the data files.
+    partition_by : sequence of str
+        Further columns, of text, that stand in the log.
+    ranged : sequence of str
+        Columns of which the log keeps the range in each file.
+    busy : bool
+        Whether the table has very many commits.
+    append_only : bool
+        Whether the log forbids that rows go.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        schema: Mapping[str, pl.DataType],
+        *,
+        partition_by: Sequence[str] = (),
+        ranged: Sequence[str] = (),
+        busy: bool = False,
+        append_only: bool = True,
+    ) -> None:
         self.folder = folder
         self.schema = dict(schema)
+        self.partition_by = tuple(partition_by)
+        self.ranged = tuple(ranged)
+        self.busy = busy
+        self.append_only = append_only
+        self._newest: DeltaTable | None = None
+
+    @property
+    def _whole_schema(self) -> dict[str, pl.DataType]:
+        return {**self.schema, **dict.fromkeys(self.partition_by, pl.String())}
 
     def load(self, version: int | None = None) -> DeltaTable | None:
         """Return the table as of `version`, the newest by default; None where nothing was ever written."""
@@ -107,11 +195,11 @@ class DeltaLog:
                 return None
             self._refuse_empty_entries()
             names = [field.name for field in table.schema().fields]
-        if names != list(self.schema):
+        if names != list(self._whole_schema):
             raise LakeError(
                 f"{self.folder} has the columns {', '.join(names)}",
                 doing="read the log of the lake",
-                expected=", ".join(self.schema),
+                expected=", ".join(self._whole_schema),
                 next_step="use the version of dafeng that wrote it",
             )
         return table
@@ -131,6 +219,9 @@ class DeltaLog:
         # The library takes an empty entry for a commit without content, so that its facts would be missing unseen.
         with os.scandir(self.folder / "_delta_log") as entries:
             empty = sorted(entry.name for entry in entries if entry.name.endswith(".json") and not entry.stat().st_size)
+        self._refuse(empty)
+
+    def _refuse(self, empty: Sequence[str]) -> None:
         if empty:
             raise LakeError(
                 f"the log entry {empty[0]} of {self.folder} is empty",
@@ -141,13 +232,43 @@ class DeltaLog:
             )
 
     def load_or_create(self) -> DeltaTable:
-        """Return the newest state of the table, and make the table first where there is none."""
+        """Return the newest state of the table, and make the table first where there is none.
+
+        The table stays open, so that the next call reads only what was committed since.
+        """
+        self._newest = self._brought_up_to_date() or self._loaded_or_created()
+        return self._newest
+
+    def _brought_up_to_date(self) -> DeltaTable | None:
+        table = self._newest
+        if table is None or not self._entry(known := table.version()).is_file():
+            return None
+        with library_errors("read the log of the lake", self.folder):
+            table.update_incremental()
+            new = [self._entry(version) for version in range(known + 1, table.version() + 1)]
+            self._refuse([entry.name for entry in new if not entry.stat().st_size])
+        return table
+
+    def _entry(self, version: int) -> Path:
+        return self.folder / "_delta_log" / f"{version:020d}.json"
+
+    def _loaded_or_created(self) -> DeltaTable:
         table = self.load()
         if table is None:
             with library_errors("make a table of the lake", self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                schema = Schema.from_arrow(pl.DataFrame(schema=self.schema).to_arrow().schema)
-                DeltaTable.create(self.folder, schema, mode="ignore", configuration=_CONFIGURATION)
+                schema = Schema.from_arrow(pl.DataFrame(schema=self._whole_schema).to_arrow().schema)
+                DeltaTable.create(
+                    self.folder,
+                    schema,
+                    mode="ignore",
+                    partition_by=list(self.partition_by),
+                    configuration={
+                        **_CONFIGURATION,
+                        **(_BUSY if self.busy else {}),
+                        "delta.appendOnly": str(self.append_only).lower(),
+                    },
+                )
                 self._sync_log(0)
                 sync_folder(self.folder)
                 sync_folder(self.folder.parent)
@@ -159,10 +280,24 @@ class DeltaLog:
         if table is None:
             return ()
         with library_errors("read the log of the lake", self.folder):
-            actions = pl.DataFrame(table.get_add_actions(flatten=True)).select("path", "num_records", "size_bytes")
-        return tuple(DataFile(self.folder / path, rows, size) for path, rows, size in sorted(actions.iter_rows()))
+            actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        partition = {name: f"partition.{name}" for name in self.partition_by}
+        least, most = ({name: f"{end}.{name}" for name in self.ranged} for end in ("min", "max"))
 
-    def write(self, frame: pl.DataFrame, version: int) -> DataFile:
+        def taken(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+            return {name: row[column] for name, column in columns.items() if row.get(column) is not None}
+
+        return tuple(
+            DataFile(
+                self.folder / row["path"].rpartition("/")[2],
+                row["num_records"],
+                row["size_bytes"],
+                *(taken(row, columns) for columns in (partition, least, most)),
+            )
+            for row in actions.sort("path").iter_rows(named=True)
+        )
+
+    def write(self, frame: pl.DataFrame, version: int, partition: Mapping[str, str] = _NOTHING) -> DataFile:
         """Write rows to a new data file, safe on the disk but not yet part of the table."""
         with (
             library_errors("write a data file of the lake", self.folder),
@@ -171,11 +306,59 @@ class DeltaLog:
             frame.write_parquet(stream, compression="zstd", row_group_size=ROWS_OF_GROUP, statistics=True)
             stream.flush()
             os.fsync(stream.fileno())
-            target = self.folder / f"part-{version:020d}-{hash_file(passing)}.parquet"
-            passing.chmod(0o644)
-            passing.replace(target)
+            return self._named(
+                DataFile(passing, frame.height, passing.stat().st_size, dict(partition), *self._ranges(frame)), version
+            )
+
+    def write_parts(self, frame: pl.DataFrame, version: int) -> list[DataFile]:
+        """Write the rows of a batch to new data files; a partitioned table says here which."""
+        return [self.write(frame, version)] if frame.height else []
+
+    def _ranges(self, frame: pl.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
+        if not self.ranged:
+            return {}, {}
+        columns = pl.col(*self.ranged)
+        row = frame.select(columns.min().name.prefix("min "), columns.max().name.prefix("max ")).row(0, named=True)
+        ends = [{name: row[f"{end} {name}"] for name in self.ranged} for end in ("min", "max")]
+        least, most = ({name: value for name, value in end.items() if value is not None} for end in ends)
+        return least, most
+
+    def _named(self, file: DataFile, version: int) -> DataFile:
+        target = self.folder / f"part-{version:020d}-{hash_file(file.path)}.parquet"
+        file.path.chmod(0o644)
+        file.path.replace(target)
+        sync_folder(self.folder)
+        return file._replace(path=target)
+
+    def adopt(self, path: Path, version: int, partition: Mapping[str, str] = _NOTHING) -> DataFile:
+        """Take over a Parquet file that an engine wrote on this file system, safe on the disk but not yet in the table.
+
+        Ranges come from its footer: of numbers and instants only, since footers shorten texts.
+        """
+        with library_errors("take over a data file", self.folder):
+            sync_file(path)
+            footer = parquet.read_metadata(path)
+            groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
+            parts = [
+                (name, group.column(index).statistics)
+                for group in groups
+                for index, name in enumerate(footer.schema.to_arrow_schema().names)
+                if name in self.ranged
+            ]
+            known = [(name, part) for name, part in parts if part is not None and part.has_min_max]
+            least = {name: min(part.min for other, part in known if other == name) for name, _ in known}
+            most = {name: max(part.max for other, part in known if other == name) for name, _ in known}
+            return self._named(
+                DataFile(path, footer.num_rows, path.stat().st_size, dict(partition), least, most), version
+            )
+
+    def renamed(self, file: DataFile, version: int) -> DataFile:
+        """Give a file that is not yet in the table the name that `version` may bring."""
+        target = self.folder / f"part-{version:020d}{file.path.name[25:]}"
+        with library_errors("write a data file of the lake", self.folder):
+            file.path.replace(target)
             sync_folder(self.folder)
-            return DataFile(target, frame.height, target.stat().st_size)
+        return file._replace(path=target)
 
     def commit(
         self,
@@ -185,6 +368,7 @@ class DeltaLog:
         remove: Sequence[DataFile] = (),
         batch: str | None = None,
         details: Mapping[str, Any],
+        changes: bool | None = None,
     ) -> bool:
         """Make `add` part of the table as the version after `table`'s, on the disk when this returns.
 
@@ -193,31 +377,39 @@ class DeltaLog:
         table : DeltaTable
             State against which the rows were compared.
         add, remove : sequence of DataFile
-            With `remove`, `add` holds the same rows anew.
+            Files that come and go.
         batch : str or None
             Application transaction to be recorded.
         details : mapping
             Further facts kept in the log entry.
+        changes : bool, optional
+            Whether rows change; by default they do not where files go: `add` then holds the rows of `remove` anew.
 
         Returns
         -------
         bool
             False where another writer took the version: load the table and compare anew.
         """
-        moved = bool(remove)
+        changed = not remove if changes is None else changes
         instant = max((file.path.stat().st_mtime_ns // 1_000_000 for file in add), default=0)
         actions: list[AddAction | RemoveAction] = [
-            RemoveAction(path=file.path.name, data_change=False, deletion_timestamp=instant, size=file.size)
+            RemoveAction(
+                path=file.path.name,
+                data_change=changed,
+                deletion_timestamp=instant,
+                size=file.size,
+                partition_values=dict(file.partition) if self.partition_by else None,
+            )
             for file in remove
         ]
         actions += [
             AddAction(
                 path=file.path.name,
                 size=file.size,
-                partition_values={},
+                partition_values=dict(file.partition),
                 modification_time=file.path.stat().st_mtime_ns // 1_000_000,
-                data_change=not moved,
-                stats=json.dumps({"numRecords": file.rows}),
+                data_change=changed,
+                stats=_statistics(file),
             )
             for file in add
         ]
@@ -232,6 +424,7 @@ class DeltaLog:
                     actions,
                     mode="append",
                     schema=table.schema(),
+                    partition_by=list(self.partition_by) or None,
                     commit_properties=properties,
                     post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
                 )
@@ -241,6 +434,15 @@ class DeltaLog:
                 return False
             self._sync_log(table.version() + 1)
         return True
+
+    def details(self, version: int) -> dict[str, Any]:
+        """Return the further facts that the log entry of `version` holds; none where the entry is gone."""
+        try:
+            lines = self._entry(version).read_text(encoding="utf-8").splitlines()
+            entries = [json.loads(line).get("commitInfo") for line in lines]
+        except (OSError, ValueError):
+            return {}
+        return next((entry.get("dafeng") or {} for entry in entries if entry is not None), {})
 
     def _sync_log(self, version: int) -> None:
         log = self.folder / "_delta_log"

@@ -284,6 +284,26 @@ class Workspace:
             write_whole(target, text.encode())
         return []
 
+    def remove_catalog_file(self, name: str) -> None:
+        """Remove a file of the workspace's catalog, for good when this returns.
+
+        Raises
+        ------
+        LakeError
+            It cannot be removed.
+        """
+        target = self.catalog_folder / name
+        try:
+            target.unlink()
+            sync_folder(target.parent)
+        except OSError as error:
+            raise LakeError(
+                f"{target} cannot be removed: {error.strerror}",
+                doing="remove a file of the workspace's catalog",
+                expected="a file that may be removed",
+                next_step="check the permissions",
+            ) from error
+
     def document(self, key: str) -> Path:
         """Return where the document of SHA-256 `key` lies.
 

@@ -6,11 +6,12 @@ so that no computation turns them into facts. The dataset of a result is always 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from dafeng.base.errors import InputError
@@ -18,17 +19,23 @@ from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review
 from dafeng.catalog.schemas import Indicator
+from dafeng.methods.key_codes import Codes, Numbers, encode, key_numbers, row_numbers
+from dafeng.methods.row_ids import row_ids
 
 __all__ = [
     "DATASET",
+    "REVIEWS",
     "ROUNDING",
     "Computed",
     "carried",
+    "check_columns",
     "climb",
     "compare_with_stated",
     "enter",
     "finding",
+    "left_out",
     "of_many",
+    "refuse_twins",
     "worst_of",
     "write",
 ]
@@ -38,7 +45,8 @@ DATASET: Final = "computed"
 ROUNDING: Final = 0.005
 """Relative difference between a stated and a computed value that counts as rounding."""
 RESULT_KEY: Final = tuple(name for name in KEY if name != "dataset")
-_REVIEWS: Final = [review.value for review in Review if review is not Review.WITHDRAWN]
+REVIEWS: Final = [review.value for review in Review if review is not Review.WITHDRAWN]
+"""States of review from the least to the most certain."""
 _KINDS: Final = {"reported": 0, "computed": 1}
 _INEXACT: Final = 1e-9
 _DIGITS: Final = 15  # the order of summands and the factors of units show in the digits after these
@@ -57,10 +65,20 @@ class Computed(tuple[pl.DataFrame, list[Finding]]):
     lineage: pl.DataFrame
     """One row of kind formula a result, of `LINEAGE_SCHEMA`: the rule, and the lineage of what entered."""
 
-    def __new__(cls, observations: pl.DataFrame, findings: list[Finding], lineage: pl.DataFrame) -> Self:
-        """Return the pair with its lineage."""
+    gaps: pl.DataFrame
+    """What could not be computed and for want of what, of `formula_gaps.GAPS_SCHEMA`; empty unless it was asked for."""
+
+    def __new__(
+        cls,
+        observations: pl.DataFrame,
+        findings: list[Finding],
+        lineage: pl.DataFrame,
+        gaps: pl.DataFrame | None = None,
+    ) -> Self:
+        """Return the pair with its lineage and gaps."""
         pair = super().__new__(cls, (observations, findings))
         pair.lineage = lineage
+        pair.gaps = pl.DataFrame() if gaps is None else gaps
         return pair
 
     @property
@@ -99,40 +117,18 @@ def enter(frame: pl.DataFrame, indicators: Mapping[str, Indicator]) -> tuple[pl.
     InputError
         A column is missing, or two rows have one key: one of them would be counted twice.
     """
-    absent = [name for name in SCHEMA if name not in frame.columns]
-    if absent:
-        raise InputError(
-            f"no column {', '.join(absent)}",
-            doing="compute over observations",
-            expected="a frame of observations",
-            next_step="read the frame from a snapshot",
-        )
+    check_columns(frame)
     rows = frame.select(list(SCHEMA)).filter(pl.col("review") != Review.WITHDRAWN.value)
-    twice = rows.filter(pl.struct(KEY).is_duplicated())
-    if twice.height:
-        first = twice.row(0, named=True)
-        raise InputError(
-            f"{twice.height} rows share their key, first {first['indicator']} {first['place']} {first['period']}",
-            doing="compute over observations",
-            expected="one current row a key",
-            next_step="read the current versions from a snapshot",
-        )
-    findings = []
-    quantiles = ~pl.col("member").is_in(["", "mean"])
-    unknown = ~pl.col("indicator").is_in(list(indicators))
-    for left_out, name, sentence in (
-        (quantiles, "input.quantile", "分位数不能相加，未参与计算"),
-        (unknown, "input.unknown-indicator", "目录中没有的指标，未参与计算"),
-    ):
-        those = rows.filter(left_out)
-        if those.height:
-            which = sorted(those["indicator"].unique())
-            findings.append(
-                finding(name, f"{those.height} 行{sentence}", rows=those.height, indicator="、".join(which))
-            )
-        rows = rows.filter(~left_out)
-    rows = rows.sort(KEY).with_columns(
-        pl.col("review").replace_strict(_REVIEWS, range(len(_REVIEWS)), return_dtype=pl.Int64),
+    numbers = row_numbers(rows, KEY)
+    order = np.argsort(numbers, kind="stable")
+    if rows.height and (np.diff(numbers[order]) == 0).any():
+        refuse_twins(rows, numbers)
+    quantile = (~rows["member"].is_in(["", "mean"])).to_numpy()
+    unknown = (~rows["indicator"].is_in(list(indicators))).to_numpy()
+    findings = left_out(rows, quantile, unknown)
+    rows = rows[order[~(quantile | unknown)[order]]]
+    rows = rows.with_columns(
+        pl.col("review").replace_strict(REVIEWS, range(len(REVIEWS)), return_dtype=pl.Int64),
         known=pl.col("value").is_not_null(),
         excused=pl.col("missing_reason").eq_missing(MissingReason.NOT_APPLICABLE.value),
         coverage=pl.col("coverage").fill_null(1.0),
@@ -141,6 +137,44 @@ def enter(frame: pl.DataFrame, indicators: Mapping[str, Indicator]) -> tuple[pl.
         .otherwise(pl.concat_list("lineage")),
     )
     return rows, findings
+
+
+def check_columns(frame: pl.DataFrame) -> None:
+    """Raise an `InputError` where a frame lacks a column of observations."""
+    absent = [name for name in SCHEMA if name not in frame.columns]
+    if absent:
+        raise InputError(
+            f"no column {', '.join(absent)}",
+            doing="compute over observations",
+            expected="a frame of observations",
+            next_step="read the frame from a snapshot",
+        )
+
+
+def refuse_twins(rows: pl.DataFrame, numbers: Numbers) -> NoReturn:
+    """Raise the `InputError` that rows share their key; `numbers` are those of the keys."""
+    twice = rows.filter(pl.Series(numbers).is_duplicated())
+    first = twice.row(0, named=True)
+    raise InputError(
+        f"{twice.height} rows share their key, first {first['indicator']} {first['place']} {first['period']}",
+        doing="compute over observations",
+        expected="one current row a key",
+        next_step="read the current versions from a snapshot",
+    )
+
+
+def left_out(rows: pl.DataFrame, quantile: npt.NDArray[np.bool_], unknown: npt.NDArray[np.bool_]) -> list[Finding]:
+    """Return findings on rows that do not enter: quantiles of an ensemble, and indicators that the catalog lacks."""
+    findings = []
+    for flags, name, sentence in (
+        (quantile, "input.quantile", "分位数不能相加，未参与计算"),
+        (unknown & ~quantile, "input.unknown-indicator", "目录中没有的指标，未参与计算"),
+    ):
+        if flags.any():
+            those = rows["indicator"].filter(pl.Series(flags))
+            which = "、".join(those.unique().sort())
+            findings.append(finding(name, f"{len(those)} 行{sentence}", rows=len(those), indicator=which))
+    return findings
 
 
 def carried() -> list[pl.Expr]:
@@ -182,13 +216,15 @@ def climb(
     """
     known = pl.col("known")
     nodes = rows.filter(pl.col(column) != root)
+    nodes = nodes.with_columns(group=pl.Series(row_numbers(nodes, group)))
     sums = rows.clear()
     for depth in sorted(tree["depth"].unique().to_list(), reverse=True):
         step = tree.filter(pl.col("depth") == depth)
-        parts = nodes.join(step, left_on=column, right_on="child").sort([*group, column])
+        parts = nodes.join(step, left_on=column, right_on="child").sort(["group", column])
         sums = (
-            parts.group_by([*group, "parent"], maintain_order=True)
+            parts.group_by(["group", "parent"], maintain_order=True)
             .agg(
+                *(pl.col(name).first() for name in group),
                 *(pl.col(name).filter(known).sum() for name in amounts),
                 *(
                     pl.when(pl.col(end).filter(known).null_count() == 0)
@@ -208,13 +244,13 @@ def climb(
             .with_columns(pl.when("excused").then(None).otherwise(pl.col("coverage")).alias("coverage"))
         )
         if depth > 1:
-            own = nodes.filter(known).select([*group, column])
-            sums = sums.join(own, on=[*group, column], how="anti")
+            own = nodes.filter(known).select("group", column)
+            sums = sums.join(own, on=["group", column], how="anti")
             nodes = pl.concat(
-                [nodes.join(sums.select([*group, column]), on=[*group, column], how="anti"), sums],
+                [nodes.join(sums.select("group", column), on=["group", column], how="anti"), sums],
                 how="diagonal_relaxed",
             )
-    return sums.filter(pl.col(column) == root)
+    return sums.filter(pl.col(column) == root).drop("group", strict=False)
 
 
 def write(
@@ -245,33 +281,28 @@ def write(
         ranks, schema={"indicator": pl.String, "dataset": pl.String, "precedence": pl.Int64}, orient="row"
     )
     amounts = ("value", "low", "high")
-    ranked = (
-        results.join(precedence, on=["indicator", "dataset"], how="left")
-        .with_columns(
-            *(
-                pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(_DIGITS)).alias(name)
-                for name in amounts
-            ),
-            was=pl.col("kind"),
-            kind=pl.when(pl.col("kind").is_in(list(_KINDS))).then(pl.lit(DATASET)).otherwise(pl.col("kind")),
-        )
-        .with_columns(complete=(pl.col("value").is_not_null() & (pl.col("coverage").fill_null(1.0) >= 1.0 - _INEXACT)))
-        .sort(
-            [
-                *RESULT_KEY,
-                pl.col("value").is_not_null(),
-                pl.col("complete"),
-                pl.col("precedence").fill_null(len(ranks)),
-                pl.col("was").replace_strict(_KINDS, default=2, return_dtype=pl.Int64),
-                pl.col("coverage"),
-                pl.col("dataset"),
-            ],
-            descending=[*[False] * len(RESULT_KEY), True, True, False, False, True, False],
-            nulls_last=True,
-        )
+    rounded = results.with_columns(
+        *(pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(_DIGITS)).alias(name) for name in amounts),
+        was=pl.col("kind"),
+        kind=pl.when(pl.col("kind").is_in(list(_KINDS))).then(pl.lit(DATASET)).otherwise(pl.col("kind")),
     )
-    findings = _spread(ranked)
-    chosen = ranked.unique(RESULT_KEY, keep="first", maintain_order=True)
+    codes = {name: encode(rounded[name]) for name in RESULT_KEY}
+    numbers = key_numbers(list(codes.values()), rounded.height)
+    order = np.argsort(numbers, kind="stable")
+    findings: list[Finding] = []
+    chosen = rounded
+    if (np.diff(numbers[order]) == 0).any():
+        several = pl.Series(numbers).is_duplicated()
+        ranked = _ranked(rounded.filter(several), precedence, len(ranks))
+        findings = _spread(ranked)
+        chosen = pl.concat([
+            rounded.filter(~several), ranked.unique(RESULT_KEY, keep="first", maintain_order=True).select(rounded.columns)
+        ])  # fmt: skip
+        codes = {name: encode(chosen[name]) for name in RESULT_KEY}
+        order = np.argsort(key_numbers(list(codes.values()), chosen.height), kind="stable")
+    if (np.diff(order) != 1).any():
+        chosen = chosen[order]
+        codes = {name: Codes(one.numbers[order], one.texts) for name, one in codes.items()}
     known = pl.col("value").is_not_null()
     within = {
         end: (pl.col("value") >= pl.col(end) if end == "low" else pl.col("value") <= pl.col(end))
@@ -286,21 +317,18 @@ def write(
             .then(pl.lit(MissingReason.NOT_APPLICABLE.value))
             .otherwise(pl.lit(MissingReason.NOT_AVAILABLE.value))
         ),
-        review=pl.col("review").replace_strict(range(len(_REVIEWS)), _REVIEWS, return_dtype=pl.String),
+        review=pl.col("review").replace_strict(range(len(REVIEWS)), REVIEWS, return_dtype=pl.String),
         supersedes=pl.lit(None, dtype=pl.String),
         text=rules,
         from_dataset=pl.col("dataset"),
         dataset=pl.lit(DATASET),
     )
-    details = [
-        json.dumps({"dataset": dataset, "inputs": inputs, "key": key}, ensure_ascii=False)
-        for dataset, inputs, *key in written.select("from_dataset", "inputs", *RESULT_KEY).iter_rows()
-    ]
-    ids = [
-        hashlib.sha256(f"{text}\n{detail}\n{value}".encode()).hexdigest()[:32]
-        for text, detail, value in zip(written["text"], details, written["value"], strict=True)
-    ]
-    written = written.with_columns(detail=pl.Series(details, dtype=pl.String), lineage=pl.Series(ids, dtype=pl.String))
+    details = _details(written, codes)
+    said = [encode(written["text"]), encode(written["from_dataset"]), *codes.values()]
+    if "factors" in written.columns:
+        said.append(encode(written["factors"]))
+    ids = row_ids(said, written["inputs"], written["value"])
+    written = written.with_columns(detail=details, lineage=ids)
     lineage = written.select(
         id=pl.col("lineage"),
         kind=pl.lit(LineageKind.FORMULA.value),
@@ -313,6 +341,56 @@ def write(
         lineage.select(list(LINEAGE_SCHEMA)),
         findings,
     )
+
+
+def _ranked(results: pl.DataFrame, precedence: pl.DataFrame, last: int) -> pl.DataFrame:
+    """Return results sorted by key, of each key the one first that is to be taken."""
+    return (
+        results.join(precedence, on=["indicator", "dataset"], how="left")
+        .with_columns(complete=(pl.col("value").is_not_null() & (pl.col("coverage").fill_null(1.0) >= 1.0 - _INEXACT)))
+        .sort(
+            [
+                *RESULT_KEY,
+                pl.col("value").is_not_null(),
+                pl.col("complete"),
+                pl.col("precedence").fill_null(last),
+                pl.col("was").replace_strict(_KINDS, default=2, return_dtype=pl.Int64),
+                pl.col("coverage"),
+                pl.col("dataset"),
+            ],
+            descending=[*[False] * len(RESULT_KEY), True, True, False, False, True, False],
+            nulls_last=True,
+        )
+    )
+
+
+def _details(written: pl.DataFrame, codes: Mapping[str, Codes]) -> pl.Series:
+    """Return what lineage says about each result, as JSON: its dataset, the lineage of what entered, its key."""
+
+    def quoted(known: Codes) -> pl.Expr:
+        texts = [json.dumps(text, ensure_ascii=False) for text in known.texts]
+        return pl.lit(texts[0]) if len(texts) == 1 else pl.lit(pl.Series(texts, dtype=pl.String).gather(known.numbers))
+
+    if not written.height:
+        return pl.Series([], dtype=pl.String)
+    inputs = written["inputs"].list.eval(pl.concat_str(pl.lit('"'), pl.element(), pl.lit('"'))).list.join(", ")
+    if inputs.str.contains(r"[\\\x00-\x1f]").any() or (written["inputs"].explode().str.contains('"')).any():
+        plain = [json.dumps(list(one), ensure_ascii=False)[1:-1] for one in written["inputs"].to_list()]
+        inputs = pl.Series(plain, dtype=pl.String)
+    keys = [part for name in RESULT_KEY for part in (pl.lit(", "), quoted(codes[name]))][1:]
+    factors = written["factors"] if "factors" in written.columns else None
+    used = pl.lit("")
+    if factors is not None:
+        some = pl.concat_str(pl.lit(', "factors": ['), pl.lit(factors), pl.lit("]"))
+        used = pl.when(pl.lit(factors) == "").then(pl.lit("")).otherwise(some)
+    return pl.DataFrame({"inputs": inputs}).select(
+        pl.concat_str(
+            *(pl.lit('{"dataset": '), quoted(encode(written["from_dataset"])), pl.lit(', "inputs": ['), "inputs"),
+            *(pl.lit('], "key": ['), *keys, pl.lit("]")),
+            used,
+            pl.lit("}"),
+        ).alias("detail")
+    )["detail"]
 
 
 def worst_of(rows: pl.DataFrame, group: Sequence[str], by: pl.Expr) -> pl.DataFrame:

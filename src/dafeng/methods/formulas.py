@@ -2,29 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from dafeng.base.errors import ContentError
 from dafeng.base.finding import Finding, Severity
-from dafeng.base.observation import KEY
-from dafeng.catalog.expression import FieldType, evaluate, expression_names
+from dafeng.base.lineage import LINEAGE_SCHEMA
+from dafeng.base.observation import KEY, SCHEMA
+from dafeng.catalog.expression import FieldType, Reference, expression_names
 from dafeng.catalog.schemas import Indicator
-from dafeng.methods.computed import Computed, compare_with_stated, enter, finding, of_many, worst_of, write
+from dafeng.methods.computed import Computed, compare_with_stated, finding, of_many, worst_of, write
+from dafeng.methods.formula_facts import (
+    KINDS,
+    NEVER,
+    SLOT,
+    Block,
+    Facts,
+    Flags,
+    read_facts,
+    split_key,
+    stacked,
+    without_world,
+)
+from dafeng.methods.formula_gaps import GAPS_SCHEMA, gaps_of
+from dafeng.methods.formula_solving import (
+    FactorSetting,
+    Formula,
+    Solved,
+    Solver,
+    formulas_of,
+    joined,
+    result_block,
+    within,
+)
 
-__all__ = ["compute_formulas"]
+__all__ = ["FactorSetting", "computation_order", "compute_formulas"]
 
-_PLACE: Final = [name for name in KEY if name not in ("indicator", "basis", "kind", "dataset")]
-"""Columns in which all inputs of a formula agree, besides basis and kind."""
+_Result = tuple[Formula, Block, Flags, pl.Series | None]
+"""Results of a formula: which are unknown for good (a share of nothing), and the factors that entered."""
 _WITHOUT_KIND: Final = [name for name in KEY if name != "kind"]
-_MIXED: Final = "*"
 
 
 def compute_formulas(
-    frame: pl.DataFrame, indicators: Mapping[str, Indicator], types: Mapping[str, FieldType]
+    frame: pl.DataFrame,
+    indicators: Mapping[str, Indicator],
+    types: Mapping[str, FieldType],
+    *,
+    setting: FactorSetting | None = None,
+    gaps: bool = False,
 ) -> Computed:
     """Compute every indicator that has a formula, wherever its inputs are observed.
 
@@ -34,7 +64,11 @@ def compute_formulas(
         Observations, one current version a key.
     indicators : mapping from id to Indicator
     types : mapping from id to FieldType
-        Units of the indicators, `Catalog.indicator_types()`.
+        Units of the indicators and factors, `Catalog.indicator_types()`.
+    setting : FactorSetting, optional
+        Where formulas take dated factors from; without it a formula that asks for one gives no result.
+    gaps : bool, default False
+        Whether to say what could not be computed for want of what: `Computed.gaps`.
 
     Returns
     -------
@@ -42,10 +76,12 @@ def compute_formulas(
         Inputs of one dataset go together where it has them all; else each comes from its preferred dataset, with a finding.
         An input without bases serves every basis of the others. A stated unknown among the inputs gives an unknown result,
         unless the formula decides without it (three-valued); an input without any row gives no result. Computed values
-        serve further formulas where nothing is stated.
+        serve further formulas where nothing is stated. Coverage is the least of the inputs'.
 
     Raises
     ------
+    InputError
+        A column is missing, or two rows have one key.
     ContentError
         Formulas go round in a circle.
 
@@ -62,29 +98,54 @@ def compute_formulas(
     >>> results.select("indicator", "value").rows()
     [('sewage_treatment_rate', 98.0)]
     """
-    rows, findings = enter(frame, indicators)
-    stated = rows
-    results: list[pl.DataFrame] = []
-    for name in _order(indicators):
-        computed = _compute(rows, indicators, indicators[name], types)
-        if computed is None or not computed.height:
-            continue
-        findings += compare_with_stated(computed, stated, what="公式结果", on=_WITHOUT_KIND)
-        findings += _beyond_bounds(computed, indicators[name])
-        findings += _mixed_datasets(computed, indicators[name])
-        results.append(computed)
-        rows = _lay_under(rows, computed)
-    together = pl.concat(results) if results else pl.DataFrame()
-    observations, lineage, spread = write(together, indicators, rule="formula")
-    return Computed(observations, findings + spread, lineage)
+    order = computation_order(indicators)
+    wanted = {*order, *(name for one in order for name in _inputs(indicators[one]))}
+    facts, findings = read_facts(frame, indicators, wanted)
+    solver = Solver(facts, indicators, types, setting)
+    results: dict[str, list[_Result]] = {}
+    missing: list[pl.DataFrame] = []
+    for name in order:
+        stated = facts.blocks.get(name)
+        own: list[Block] = []
+        for formula in formulas_of(indicators[name], indicators):
+            absent = {one.name for one in formula.references if not one.is_factor} - facts.blocks.keys()
+            if absent and not formula.conditional and not gaps:
+                continue
+            alone = solver.apart(formula)
+            alone = alone.only(alone.known)
+            together = solver.together(formula, alone.keys)
+            if gaps:
+                missing.append(gaps_of(together.only(~together.known), stated, facts, indicators))
+            for solved in (alone, together.only(together.known | together.given())):
+                if len(solved.keys):
+                    block, nothing = result_block(solved, facts)
+                    results.setdefault(name, []).append((formula, block, nothing, _factors_used(solved)))
+                    own.append(block)
+        if own:
+            computed = joined(own)
+            findings += _beside_stated(computed, stated, facts, indicators[name])
+            findings += _beyond_bounds(computed, facts, indicators[name])
+            findings += _mixed_datasets(computed, facts, indicators[name])
+            lay_under(facts, name, own)
+    findings += solver.findings
+    observations, lineage = pl.DataFrame(schema=SCHEMA), pl.DataFrame(schema=LINEAGE_SCHEMA)
+    for name in sorted(results):  # one at a time: what is carried along for a result takes more room than the result
+        own_rows, own_lineage, spread = write(_frame(results.pop(name), facts), indicators, rule="formula")
+        observations.extend(own_rows)
+        lineage.extend(own_lineage)
+        findings += spread
+    return Computed(observations, findings, lineage, pl.concat([pl.DataFrame(schema=GAPS_SCHEMA), *missing]))
 
 
-def _order(indicators: Mapping[str, Indicator]) -> list[str]:
-    needs = {
-        indicator.id: expression_names(indicator.formula)
-        for _, indicator in sorted(indicators.items())
-        if indicator.formula is not None
-    }
+def computation_order(indicators: Mapping[str, Indicator]) -> list[str]:
+    """Return the indicators that have a formula, each after those that it needs.
+
+    Raises
+    ------
+    ContentError
+        Formulas go round in a circle.
+    """
+    needs = {one.id: _inputs(one) for _, one in sorted(indicators.items()) if one.expressions}
     try:
         return [name for name in TopologicalSorter(needs).static_order() if name in needs]
     except CycleError as error:
@@ -97,138 +158,63 @@ def _order(indicators: Mapping[str, Indicator]) -> list[str]:
         ) from error
 
 
-def _compute(
-    rows: pl.DataFrame, indicators: Mapping[str, Indicator], indicator: Indicator, types: Mapping[str, FieldType]
-) -> pl.DataFrame | None:
-    names = expression_names(indicator.formula or "")
-    # A forecast or demonstration never meets a fact; of facts the kinds may meet.
-    fact = pl.col("kind").is_in(["reported", "computed", "estimated"])
-    inputs = rows.filter(pl.col("indicator").is_in(names)).with_columns(
-        world=pl.when(fact).then(pl.lit("fact")).otherwise(pl.col("kind"))
-    )
-    conditional = "if(" in (indicator.formula or "").replace(" ", "")  # only a condition decides without all inputs
-    if not inputs.height or (set(inputs["indicator"]) != set(names) and not conditional):
-        return None
-    formula = evaluate(indicator.formula or "", {name: types[name] for name in names}, unit=indicator.unit)
-    with_bases = [name for name in names if indicators[name].bases]
-    group = [*_PLACE, "world", "basis", "dataset"]
-    alone = _evaluated(inputs, names, with_bases, group, indicator, formula)
-    mixed = _evaluated(
-        _preferred(inputs, indicators).with_columns(dataset=pl.lit(_MIXED)),
-        names,
-        with_bases,
-        group,
-        indicator,
-        formula,
-    )
-    complete = alone.filter(pl.col("value").is_not_null())
-    key = [name for name in group if name != "dataset"]
-    rest = mixed.join(complete.select(key), on=key, how="anti")
-    return pl.concat([complete, rest]).drop("world")
+def _inputs(indicator: Indicator) -> list[str]:
+    return list(dict.fromkeys(name for text in indicator.expressions.values() for name in expression_names(text)))
 
 
-def _preferred(inputs: pl.DataFrame, indicators: Mapping[str, Indicator]) -> pl.DataFrame:
-    ranks = {(one.id, dataset): rank for one in indicators.values() for rank, dataset in enumerate(one.precedence)}
-    table = pl.DataFrame(
-        [(*pair, rank) for pair, rank in ranks.items()],
-        schema={"indicator": pl.String, "dataset": pl.String, "rank": pl.Int64},
-        orient="row",
-    )
-    kinds = pl.col("kind").replace_strict({"reported": 0, "computed": 1}, default=2, return_dtype=pl.Int64)
-    return (
-        inputs.join(table, on=["indicator", "dataset"], how="left")
-        .sort([~pl.col("known"), pl.col("rank").fill_null(len(ranks)), kinds, pl.col("dataset")])
-        .unique([*_PLACE, "indicator", "world", "basis"], keep="first", maintain_order=True)
-        .drop("rank")
-        .with_columns(source=pl.col("dataset"))
-    )
-
-
-def _evaluated(
-    inputs: pl.DataFrame,
-    names: list[str],
-    with_bases: list[str],
-    group: list[str],
-    indicator: Indicator,
-    formula: pl.Expr,
-) -> pl.DataFrame:
-    """Put inputs side by side and evaluate the formula; one row a group in which it says something."""
-    keys = inputs.select(group).unique().sort(group)
-    place = [name for name in group if name != "basis"]
-    if with_bases:
-        based = inputs.filter(pl.col("indicator").is_in(with_bases)).select(group).unique()
-        keys = pl.concat([based, keys.join(based.select(place).unique(), on=place, how="anti")]).unique().sort(group)
-    source = "source" if "source" in inputs.columns else "dataset"
-    table = keys
-    for name in names:
-        on = group if name in with_bases else place
-        own = (
-            inputs.filter(pl.col("indicator") == name)
-            .sort([~pl.col("known"), pl.col("kind") != "reported", pl.col("kind"), pl.col("basis")])
-            .unique(on, keep="first", maintain_order=True)
-            .select(
-                *on,
-                pl.col("value").alias(name),
-                pl.lit(True).alias(f"{name}.given"),
-                *(pl.col(part).alias(f"{name}.{part}") for part in _CARRIED),
-                pl.col(source).alias(f"{name}.source"),
-            )
-        )
-        table = table.join(own, on=on, how="left")
-    every = {part: [pl.col(f"{name}.{part}") for name in names] for part in (*_CARRIED, "given", "source")}
-    computed = table.with_columns(value=formula.cast(pl.Float64)).with_columns(
-        value=pl.when(pl.col("value").is_finite()).then(pl.col("value"))
-    )
-    all_given = pl.all_horizontal(part.is_not_null() for part in every["given"])
-    all_known = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
-    estimated = pl.any_horizontal(part.eq_missing("estimated") for part in every["kind"])
-    sources = pl.concat_list(every["source"]).list.drop_nulls().list.unique().list.sort()
-    return (
-        computed.filter(pl.col("value").is_not_null() | all_given)
-        .with_columns(
-            indicator=pl.lit(indicator.id),
-            kind=pl.when(pl.col("world") != "fact")
-            .then(pl.col("world"))
-            .when(estimated)
-            .then(pl.lit("estimated"))
-            .otherwise(pl.lit("computed")),
-            low=pl.lit(None, dtype=pl.Float64),
-            high=pl.lit(None, dtype=pl.Float64),
-            coverage=pl.min_horizontal(every["coverage"]),
-            excused=pl.col("value").is_null() & all_known,
-            recorded_at=pl.max_horizontal(every["recorded_at"]),
-            published_on=pl.when(pl.all_horizontal(part.is_not_null() for part in every["published_on"])).then(
-                pl.max_horizontal(every["published_on"])
-            ),
-            review=pl.min_horizontal(every["review"]),
-            inputs=pl.concat_list([part.fill_null([]) for part in every["inputs"]]).list.unique().list.sort(),
-            dataset=sources.list.join("、"),
-            rule=pl.lit(f"{indicator.id} = {indicator.formula}"),
-            known=pl.col("value").is_not_null(),
-        )
-        .select([*KEY, "world", *_RESULT])
-    )
-
-
-_CARRIED: Final = ("kind", "coverage", "recorded_at", "published_on", "review", "inputs")
-_RESULT: Final = (
-    "value", "low", "high", "coverage", "excused", "known", "recorded_at", "published_on", "review", "inputs", "rule",
-)  # fmt: skip
-
-
-def _lay_under(rows: pl.DataFrame, computed: pl.DataFrame) -> pl.DataFrame:
+def lay_under(facts: Facts, name: str, computed: Sequence[Block]) -> None:
     """Add computed values for further formulas where nothing is stated for their place, period and dataset."""
-    stated = rows.filter("known").select(_WITHOUT_KIND)
-    fresh = computed.filter("known").join(stated, on=_WITHOUT_KIND, how="anti")
-    return pl.concat([rows, fresh.drop("rule").unique(KEY, keep="first", maintain_order=True)], how="diagonal_relaxed")
+    stated = facts.blocks.get(name)
+    block = joined(computed)
+    fresh = block.take(np.flatnonzero(block.known))
+    if stated is not None:
+        known = np.unique(without_world(stated.key[stated.known]))
+        fresh = fresh.take(np.flatnonzero(~within(without_world(fresh.key), known)))
+    facts.blocks[name] = joined([stated, fresh] if stated is not None else [fresh])
 
 
-def _beyond_bounds(computed: pl.DataFrame, indicator: Indicator) -> list[Finding]:
-    low = -float("inf") if indicator.minimum is None else indicator.minimum
-    high = float("inf") if indicator.maximum is None else indicator.maximum
-    beyond = computed.filter((pl.col("value") < low) | (pl.col("value") > high))
-    if not beyond.height:
+def key_columns(block: Block, facts: Facts, indicator: str) -> pl.DataFrame:
+    """Return the columns of `KEY` of rows of a block."""
+    slot, _, basis, dataset = split_key(block.key)
+    return pl.DataFrame([
+        pl.Series("indicator", [indicator]).new_from_index(0, block.height),
+        *(facts.text(name, slot) for name in SLOT),
+        pl.Series("basis", facts.texts["basis"], dtype=pl.String).gather(basis),
+        pl.Series("kind", KINDS).gather(block.kind),
+        pl.Series("dataset", facts.texts["dataset"], dtype=pl.String).gather(dataset),
+    ]).select(KEY)  # fmt: skip
+
+
+def _amounts(block: Block) -> list[pl.Series]:
+    value = pl.Series("value", block.value)
+    return [
+        value.set(pl.Series(~block.known), None),
+        pl.Series("coverage", block.coverage),
+        pl.Series("known", block.known),
+    ]
+
+
+def _beside_stated(computed: Block, stated: Block | None, facts: Facts, indicator: Indicator) -> list[Finding]:
+    if stated is None:
         return []
+    known = stated.take(np.flatnonzero(stated.known))
+    keys, others = without_world(computed.key), without_world(known.key)
+    both = computed.take(np.flatnonzero(within(keys, np.unique(others)) & computed.known))
+    if not both.height:
+        return []
+    beside = known.take(np.flatnonzero(within(others, np.unique(keys))))
+    results, rows = (key_columns(one, facts, indicator.id).with_columns(_amounts(one)) for one in (both, beside))
+    return compare_with_stated(results, rows, what="公式结果", on=_WITHOUT_KIND)
+
+
+def _beyond_bounds(computed: Block, facts: Facts, indicator: Indicator) -> list[Finding]:
+    low = -np.inf if indicator.minimum is None else indicator.minimum
+    high = np.inf if indicator.maximum is None else indicator.maximum
+    outside = computed.known & ((computed.value < low) | (computed.value > high))
+    if not outside.any():
+        return []
+    those = computed.take(np.flatnonzero(outside))
+    beyond = key_columns(those, facts, indicator.id).with_columns(_amounts(those))
     excess = pl.max_horizontal(low - pl.col("value"), pl.col("value") - high)
     most = worst_of(beyond, ["indicator"], excess).row(0, named=True)
     return [
@@ -248,18 +234,74 @@ def _beyond_bounds(computed: pl.DataFrame, indicator: Indicator) -> list[Finding
     ]
 
 
-def _mixed_datasets(computed: pl.DataFrame, indicator: Indicator) -> list[Finding]:
-    mixed = computed.filter(pl.col("dataset").str.contains("、") & pl.col("known"))
-    if not mixed.height:
+def _mixed_datasets(computed: Block, facts: Facts, indicator: Indicator) -> list[Finding]:
+    texts = facts.texts["dataset"]
+    several = np.array(["、" in text for text in texts], dtype=bool)
+    codes = split_key(computed.key)[3][computed.known]
+    codes = codes[several[codes]] if several.any() else codes[:0]
+    if not len(codes):
         return []
-    datasets = sorted(mixed["dataset"].unique())
+    datasets = "；".join(sorted(texts[code] for code in np.unique(codes)))
     return [
         finding(
             "formula.several-datasets",
-            f"{indicator.zh}：{mixed.height} 个结果的各项取自不同来源（{'；'.join(datasets)}）",
+            f"{indicator.zh}：{len(codes)} 个结果的各项取自不同来源（{datasets}）",
             severity=Severity.INFO,
             indicator=indicator.id,
-            rows=mixed.height,
-            datasets="；".join(datasets),
+            rows=len(codes),
+            datasets=datasets,
         )
     ]
+
+
+def _factors_used(solved: Solved) -> pl.Series | None:
+    """Return for each result the factors that entered, as JSON texts; None where the formula asks for none."""
+    if not solved.factors:
+        return None
+    return pl.DataFrame([
+        _factor_text(reference, frame).alias(reference.column) for reference, frame in solved.factors.items()
+    ]).select(pl.concat_str(pl.all(), separator=", ").alias("factors"))["factors"]  # fmt: skip
+
+
+def _factor_text(reference: Reference, frame: pl.DataFrame) -> pl.Series:
+    if "factor" not in frame.columns:
+        return pl.Series([""]).new_from_index(0, frame.height)
+    shown = ("factor", "stated_value", "stated_unit", "grade", "rule", "published_on")
+    some = frame.select(shown)
+    known = some.unique(maintain_order=True)
+    texts = [
+        json.dumps(
+            {name: part if isinstance(part, float) else str(part) for name, part in one.items()}, ensure_ascii=False
+        )
+        for one in known.iter_rows(named=True)
+    ]
+    return some.join(
+        known.with_columns(text=pl.Series(texts)), on=shown, how="left", nulls_equal=True, maintain_order="left"
+    )["text"]
+
+
+def _frame(results: Sequence[_Result], facts: Facts) -> pl.DataFrame:
+    """Return results of one indicator as `write` takes them, in the order of their keys."""
+    block = stacked([one for _, one, _, _ in results])
+    nothing = np.concatenate([one for _, _, one, _ in results])
+    rules = np.repeat(np.arange(len(results)), [one.height for _, one, _, _ in results])
+    order = np.argsort(block.key, kind="stable")
+    block = block.take(order)
+    published = pl.Series("published_on", block.published).set(pl.Series(block.published == NEVER), None)
+    value, coverage, _ = _amounts(block)
+    nowhere = pl.Series([None], dtype=pl.Float64).new_from_index(0, block.height)
+    empty = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, block.height)
+    columns = [
+        *(value, nowhere.alias("low"), nowhere.alias("high"), coverage),
+        pl.Series("excused", nothing[order]),
+        pl.Series("recorded_at", block.recorded).cast(SCHEMA["recorded_at"]),
+        published.cast(pl.Int32).cast(pl.Date),
+        pl.Series("review", block.review).cast(pl.Int64),
+        (empty if block.lineage is None else block.lineage).alias("inputs"),
+        pl.Series("rule", [formula.rule for formula, _, _, _ in results]).gather(rules[order]),
+    ]
+    if any(factors is not None for _, _, _, factors in results):
+        none = pl.Series([""])
+        said = [none.new_from_index(0, one.height) if used is None else used for _, one, _, used in results]
+        columns.append(pl.concat(said).gather(order).alias("factors"))
+    return key_columns(block, facts, results[0][0].indicator.id).with_columns(columns)

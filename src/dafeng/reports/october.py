@@ -19,6 +19,14 @@ from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.reports.carbon_chapter import ANNEX_TITLE, carbon_annex, carbon_basis, carbon_paragraph, peak_clause
 from dafeng.reports.carbon_facts import CarbonFacts
+from dafeng.reports.checkup_chapter import ANNEX_TITLE as CHECKUP_TITLE
+from dafeng.reports.checkup_chapter import (
+    CheckUpFacts,
+    checkup_annex,
+    checkup_basis,
+    checkup_paragraph,
+    checkup_problem,
+)
 from dafeng.reports.document import (
     Addressee,
     Annex,
@@ -69,6 +77,7 @@ def october_report(
     prefectures: Sequence[Assessment] = (),
     carbon: CarbonFacts | None = None,
     ledgers: LedgerFacts | None = None,
+    checkup: CheckUpFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -87,6 +96,8 @@ def october_report(
         The place's carbon account; with it the report gains a paragraph in section 一 and annex 5.
     ledgers : LedgerFacts, optional
         What ledgers say; with it the report gains a paragraph in section 一, a problem in section 四 and the next annex.
+    checkup : CheckUpFacts, optional
+        What sets of indicators say; with it the report gains as much again.
 
     Returns
     -------
@@ -103,12 +114,16 @@ def october_report(
         "数据来源与口径说明",
         *[ANNEX_TITLE] * (carbon is not None),
         *[LEDGER_TITLE] * (ledgers is not None),
+        *[CHECKUP_TITLE] * (checkup is not None),
     )
-    label = f"附件{len(annexes)}"
+    label = f"附件{len(annexes) - (checkup is not None)}"
+    last = f"附件{len(annexes)}"
     if carbon is not None:
         request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
     if ledgers is not None:
         request = replace(request, remarks=(*request.remarks, ledger_basis(label)))
+    if checkup is not None:
+        request = replace(request, remarks=(*request.remarks, checkup_basis(last)))
     blocks: list[Block] = [
         *_summary(facts, request, carbon),
         PageBreak(),
@@ -118,10 +133,15 @@ def october_report(
         *_section_targets(facts),
         *([] if carbon is None else [carbon_paragraph(carbon)]),
         *([] if ledgers is None else [ledger_paragraph(ledgers, label)]),
+        *([] if checkup is None else [checkup_paragraph(checkup, last)]),
         *_section_work(facts),
         Heading(level=1, text="三、典型经验做法"),
         Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
-        *_section_problems(facts, None if ledgers is None else ledger_problem(ledgers, label)),
+        *_section_problems(
+            facts,
+            None if ledgers is None else ledger_problem(ledgers, label),
+            None if checkup is None else checkup_problem(checkup, last),
+        ),
         *_section_next(facts),
         Paragraph(runs=(Run(text="特此报告。"),), keep=True),
         AnnexList(names=annexes),
@@ -141,6 +161,8 @@ def october_report(
         blocks += carbon_annex(carbon, plan, first_figure=1 + sum(isinstance(block, Figure) for block in blocks))
     if ledgers is not None:
         blocks += ledger_annex(ledgers, label, year=request.year)
+    if checkup is not None:
+        blocks += checkup_annex(checkup, last)
     return Report(
         id=f"october-{plan.id}-{request.year}" + (f"-{body}" if body else ""),
         title=subject.replace("\n", ""),
@@ -349,7 +371,7 @@ def _state_words(row: TargetAssessment) -> str:
     return f"{_target_year(row)}{word}"
 
 
-def _section_problems(facts: OctoberFacts, of_projects: str | None) -> list[Block]:
+def _section_problems(facts: OctoberFacts, of_projects: str | None, of_checkup: str | None) -> list[Block]:
     """Facts with numbers and who is concerned; causes are the clerk's."""
     blocks: list[Block] = [Heading(level=1, text="四、存在问题")]
     problems = [_problem(facts, row) for row in _distinct(facts.behind())[:4]]
@@ -365,6 +387,8 @@ def _section_problems(facts: OctoberFacts, of_projects: str | None) -> list[Bloc
         problems.append((f"{names}的口径未定，不同读法结论不一，有待明确。", "definitions"))
     if of_projects is not None:
         problems.append((of_projects, "obligations"))
+    if of_checkup is not None:
+        problems.append((of_checkup, "checkup"))
     blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(problems, start=1)]
     if not problems:
         blocks.append(_text("有数据的目标中没有判定为滞后、未达成或有风险的。"))

@@ -22,6 +22,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import SCHEMA, Observation, ObservationKind, observation_frame
 from dafeng.base.period import Period
+from dafeng.base.place import Extent
 from dafeng.base.record import Record
 from dafeng.intake.maps import Datum, Layer, read_layer
 from dafeng.lake import Published
@@ -60,7 +61,7 @@ class MapOptions(Record):
     """Attribute of the polygons with the place's code or name."""
     period: str
     """Period for which the maps hold."""
-    extent: str = "whole"
+    extent: Extent = Extent.WHOLE
     """Extent that the polygons show: whole, built_up, urban …"""
     areas_datum: Datum = "wgs84"
     """Datum of the polygons; Chinese base maps are GCJ-02."""
@@ -381,7 +382,7 @@ def _measured(
 ) -> Measured:
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (*files, options.areas)]
     known = {**detail, "method": _METHODS[method], "areas": options.areas.name, "areas_document": digests[-1],
-             "areas_datum": options.areas_datum, "datum": options.datum, "extent": options.extent,
+             "areas_datum": options.areas_datum, "datum": options.datum, "extent": options.extent.value,
              "complete": options.complete}  # fmt: skip
     text = json.dumps(known, ensure_ascii=False, sort_keys=True)
     lineage = hashlib.sha256("\n".join([*digests, method, text]).encode()).hexdigest()[:32]
@@ -416,5 +417,5 @@ def _measured(
     )
 
 
-def _finding(name: str, sentence: str, severity: Severity, **evidence: str | float) -> Finding:
+def _finding(name: str, sentence: str, severity: Severity, **evidence: Any) -> Finding:
     return Finding(name=name, severity=severity, sentence=sentence, next_step="核对地图与口径", evidence=evidence)

@@ -38,12 +38,14 @@ from dafeng.reports import (
     render_xlsx,
     responsibility_report,
 )
+from dafeng.reports.checkup_chapter import CheckUpFacts
 from dafeng.workflow.assessing import assess, chosen_plan
 from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
+from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.setting import Setting
 
-__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report"]
+__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render"]
 
 FORMATS: Final = ("docx", "xlsx", "html", "pdf")
 """Formats that a report is rendered in."""
@@ -135,6 +137,7 @@ def build_report(
     findings = [finding for finding in judged.findings if finding.severity is not Severity.INFO]
     carbon: CarbonFacts | None = None
     ledgers: LedgerFacts | None = None
+    checkup: CheckUpFacts | None = None
     if kind is ReportKind.RESPONSIBILITY:
         report = responsibility_report(
             responsibility_list(plan, setting.catalog), setting.catalog, as_of=as_of, body=body_id
@@ -147,12 +150,27 @@ def build_report(
             ledgers = ledgers_for_report(
                 setting, plan, as_of=as_of, known_at=known_at, year=year or as_of.year, names=names
             )
+            listener("指标集评价 / check-up", 0, None)
+            checkup = checkup_for_report(setting, plan.place, year=year or as_of.year, as_of=as_of, known_at=known_at)
         report = _october(
-            setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, carbon, ledgers
+            setting,
+            plan,
+            judged,
+            as_of,
+            known_at,
+            year,
+            scope,
+            body_id,
+            signer,
+            addressee,
+            day,
+            carbon,
+            ledgers,
+            checkup,
         )
     listener("排版 / render", 0, None)
     stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
-    files = _render(report, fonts, formats, stem)
+    files = render(report, fonts, formats, stem)
     if "pdf" in formats and not fonts.can_write_pdf:
         findings.append(
             Finding(
@@ -167,6 +185,8 @@ def build_report(
         manifest["carbon"] = carbon.manifest()
     if ledgers is not None:
         manifest["ledgers"] = ledgers.manifest()
+    if checkup is not None:
+        manifest["checkup"] = {"year": checkup.year, "sets": [one.set.id for one in checkup.check_ups]}
     identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
     run = f"{stem}-{identity}"
     folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
@@ -187,6 +207,7 @@ def _october(
     day: date | None,
     carbon: CarbonFacts | None,
     ledgers: LedgerFacts | None,
+    checkup: CheckUpFacts | None,
 ) -> Report:
     place = setting.catalog.places.get(plan.place)
     above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
@@ -211,6 +232,7 @@ def _october(
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
         carbon=None if chosen is OctoberScope.BODY else carbon,
         ledgers=None if chosen is OctoberScope.BODY else ledgers,
+        checkup=None if chosen is OctoberScope.BODY else checkup,
     )
 
 
@@ -239,7 +261,8 @@ def _lineage_ids(rows: Iterable[TargetAssessment]) -> list[str]:
     return sorted(found)
 
 
-def _render(report: Report, fonts: FontReport, formats: Sequence[str], stem: str) -> dict[str, bytes]:
+def render(report: Report, fonts: FontReport, formats: Sequence[str], stem: str) -> dict[str, bytes]:
+    """Return a paper in some of `FORMATS`, by file name; PDF only where a Chinese font is there."""
     files: dict[str, bytes] = {}
     for each in FORMATS:
         if each not in formats:

@@ -1,0 +1,354 @@
+"""Rows of one period that hold the figures of neighbouring rows: a shifted table or block, rows that changed places.
+
+Each row is held against its own figures of the two years before and after, and against those of the rows above and below it.
+Distances are in usual changes of each indicator, capped, and averaged over indicators. A row speaks for a shift by how much
+nearer it is to the other row than to its own; a row that fits neither (its true row is not in the table) says nothing. The
+contiguous run of rows that speaks loudest is the block; where the year as a whole stands out of the years around it, half
+the evidence is enough, for then something is wrong with it and only the kind of fault is asked. The year with the loudest block is set aside before the next is
+looked for, so that the year after a shifted one is not blamed for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import permutations
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dafeng.catalog.schemas import Indicator
+from dafeng.catalog.statistics_schemas import DataCheck
+from dafeng.statistics.check_hits import Context, Outcome, TableFault, neighbours
+from dafeng.statistics.check_scale import changes, floors, median, on_scale, scaled, usual_changes
+from dafeng.statistics.check_table import Floats, Table
+
+__all__ = ["check_shift", "shifted_blocks"]
+
+_CAP: Final = 8.0
+_COLUMN: Final = 8
+"""Fewest rows by which two columns can be told to have changed places."""
+"""Usual changes beyond which one is as far as another."""
+_COLUMNS: Final = 40
+"""Most series that are compared: those with most figures."""
+_LEAST: Final = 3
+"""Fewest figures by which two rows can be compared."""
+_FITS: Final = 2.5
+"""Distance up to which a row fits."""
+_WHOLE: Final = 0.8
+_AROUND: Final = 4
+_OUT: Final = 1.2
+_REFERENCES: Final = (-2, -1, 1, 2)
+_MATCHED: Final = 1000
+_PARAMETERS: Final = {"rows": 3.0, "evidence": 0.7, "fitting": 3.0}
+
+
+class _Block(NamedTuple):
+    """A run of rows of one year that fits the rows `by` above."""
+
+    year: int
+    by: int
+    start: int
+    end: int
+    evidence: float
+    fitting: NDArray[np.bool_]
+    own: Floats
+    other: Floats
+
+
+def check_shift(check: DataCheck, context: Context) -> Outcome:
+    """Find tables and blocks of one period whose rows carry the figures of other rows.
+
+    Parameters
+    ----------
+    check : DataCheck
+        ``rows``: furthest offset looked for; ``evidence``: least sum over the block of (own − other distance) ÷ cap;
+        ``fitting``: fewest rows that fit the other row and not their own.
+    context : Context
+
+    Returns
+    -------
+    Outcome
+        One fault a dataset and period.
+    """
+    found = Outcome()
+    for table in context.tables:
+        layers = wanted_layers(check, table, context.indicators)
+        if len(layers) < _LEAST or len(table.years) < 2:
+            continue
+        heights = heights_in_changes(table, layers, context.indicators)
+        for block in shifted_blocks(heights, {**_PARAMETERS, **check.parameters}):
+            found.faults.append(_shift_fault(table, block, context))
+            heights[:, block.year, _covered(block)] = np.nan
+        for year, pairs in exchanged(heights).items():
+            found.faults.append(_exchange_fault(table, year, pairs, context))
+        for year, one, two in swapped_columns(table, layers, heights, context.indicators):
+            found.faults.append(_column_fault(table, year, one, two, context))
+    return found
+
+
+def wanted_layers(check: DataCheck, table: Table, indicators: Mapping[str, Indicator]) -> list[int]:
+    """Return the layers to compare rows by: comparable ones, the fullest first."""
+    layers = table.layers(check.indicators)
+    known = np.isfinite(table.values).sum(axis=(1, 2))
+    fullest = sorted(layers, key=lambda layer: (-known[layer], layer))[:_COLUMNS]
+    return sorted(fullest)
+
+
+def heights_in_changes(table: Table, layers: list[int], indicators: Mapping[str, Indicator]) -> Floats:
+    """Return values in usual changes of their series, shape (series, year, place)."""
+    part = Table(
+        table.dataset,
+        table.slot,
+        table.years,
+        table.places,
+        tuple(table.series[layer] for layer in layers),
+        table.values[layers],
+        table.rows[layers],
+    )
+    heights = scaled(part, indicators)
+    usual = np.fmax(usual_changes(changes(heights), 0.0), floors(part, indicators))
+    return heights / usual[:, None, None]
+
+
+def shifted_blocks(heights: Floats, parameters: Mapping[str, float]) -> list[_Block]:
+    """Return the shifted blocks of a table, the clearest first.
+
+    Parameters
+    ----------
+    heights : float array, shape (series, year, place)
+        In usual changes, places in the order of rows; NaN where unknown.
+    parameters : mapping
+        rows, evidence, fitting.
+    """
+    heights = heights.copy()
+    offsets = [by for step in range(1, int(parameters["rows"]) + 1) for by in (step, -step)]
+    years = range(heights.shape[1])
+    standing_out = _standing_out(heights)
+    bars = [
+        {**parameters, "evidence": parameters["evidence"] / 2, "fitting": 2.0} if out else parameters
+        for out in standing_out
+    ]
+    candidates = {year: _loudest(heights, year, offsets, bars[year]) for year in years}
+    found: list[_Block] = []
+    while True:
+        loud = [block for block in candidates.values() if block is not None]
+        if not loud:
+            return found
+        best = max(loud, key=lambda block: (round(block.evidence, 9), block.year))
+        found.append(best)
+        heights[:, best.year, best.start : best.end] = np.nan
+        for year in years:
+            if abs(year - best.year) <= max(_REFERENCES):
+                candidates[year] = None if year == best.year else _loudest(heights, year, offsets, bars[year])
+
+
+def _standing_out(heights: Floats) -> list[bool]:
+    """Return, for each year, whether its rows are further from their own neighbouring years than those of the years around."""
+    own = np.stack([_nearest(heights, year, 0) for year in range(heights.shape[1])])
+    middles = median(own, least=_LEAST)
+    found = []
+    for year, middle in enumerate(middles):
+        around = np.delete(middles[max(0, year - _AROUND) : year + _AROUND + 1], min(year, _AROUND))
+        found.append(bool(middle > _OUT and middle > 2 * median(around, least=2)))
+    return found
+
+
+def _loudest(heights: Floats, year: int, offsets: list[int], parameters: Mapping[str, float]) -> _Block | None:
+    own = _nearest(heights, year, 0)
+    if np.isfinite(own).sum() < parameters["fitting"] or np.nanmax(own) < _FITS / 2:
+        return None
+    best: _Block | None = None
+    for by in offsets:
+        other = _nearest(heights, year, by)
+        speaks = np.nan_to_num((own - other) / _CAP)
+        evidence, start, end = _loudest_run(speaks)
+        fitting = (other < _FITS) & (other < own / 2)
+        inside = np.zeros(len(own), dtype=bool)
+        inside[start:end] = True
+        clear = fitting & inside
+        if evidence < parameters["evidence"] or clear.sum() < parameters["fitting"]:
+            continue
+        if best is None or evidence > best.evidence:
+            best = _Block(year, by, start, end, evidence, clear, own, other)
+    return best
+
+
+def _nearest(heights: Floats, year: int, by: int) -> Floats:
+    """Return how far each row of a year is from the row `by` above it, in the nearest of the years around."""
+    nearest = np.full(heights.shape[2], np.nan)
+    here = heights[:, year]
+    count = heights.shape[2]
+    for step in _REFERENCES:
+        if not 0 <= year + step < heights.shape[1]:
+            continue
+        there = heights[:, year + step]
+        if by:
+            moved = np.full(there.shape, np.nan)
+            if abs(by) < count:
+                moved[:, max(by, 0) : count + min(by, 0)] = there[:, max(-by, 0) : count - max(by, 0)]
+            there = moved
+        nearest = np.fmin(nearest, _distance(here, there))
+    return nearest
+
+
+def _distance(here: Floats, there: Floats) -> Floats:
+    """Return the mean capped distance over series, shape (place,); NaN where too few are known on both sides."""
+    apart = np.minimum(np.abs(here - there), _CAP)
+    known = np.isfinite(apart).sum(axis=0)
+    total = np.nansum(apart, axis=0)
+    return np.where(known >= _LEAST, total / np.maximum(known, 1), np.nan)
+
+
+def _loudest_run(speaks: Floats) -> tuple[float, int, int]:
+    """Return sum, start and end of the contiguous run with the largest sum."""
+    sums = np.concatenate([[0.0], np.cumsum(speaks)])
+    lowest = np.minimum.accumulate(sums)
+    gains = sums - lowest
+    end = int(np.argmax(gains))
+    start = int(np.flatnonzero(sums[: end + 1] == lowest[end])[-1])
+    return float(gains[end]), start, end
+
+
+def exchanged(heights: Floats) -> dict[int, list[tuple[int, int]]]:
+    """Return, by year, the pairs of rows of which each holds the figures of the other.
+
+    Examples
+    --------
+    >>> levels = np.array([[0.0, 40.0, 90.0], [50.0, 0.0, 20.0], [7.0, 90.0, 33.0]])
+    >>> heights = np.repeat(levels[:, None, :], 5, axis=1)
+    >>> heights[:, 2] = heights[:, 2][:, [1, 0, 2]]
+    >>> exchanged(heights)
+    {2: [(0, 1)]}
+    """
+    found: dict[int, list[tuple[int, int]]] = {}
+    for year in range(heights.shape[1]):
+        own = _nearest(heights, year, 0)
+        lost = np.flatnonzero(own > _FITS)
+        if not 2 <= len(lost) <= _MATCHED:
+            continue
+        apart = np.full((len(lost), len(lost)), np.nan)
+        for step in _REFERENCES:
+            if 0 <= year + step < heights.shape[1]:
+                here, there = heights[:, year, lost], heights[:, year + step, lost]
+                for column in range(len(lost)):
+                    apart[:, column] = np.fmin(apart[:, column], _distance(here, there[:, column : column + 1]))
+        near = (apart < np.minimum(_FITS / 2, own[lost, None] / 3)) & ~np.eye(len(lost), dtype=bool)
+        pairs = np.argwhere(np.triu(near & near.T))
+        if len(pairs):
+            found[year] = [(int(lost[one]), int(lost[two])) for one, two in pairs]
+    return found
+
+
+def swapped_columns(
+    table: Table, layers: list[int], heights: Floats, indicators: Mapping[str, Indicator]
+) -> list[tuple[int, int, int]]:
+    """Return year and two layers of the table whose columns changed places in that year.
+
+    Only columns that as a whole stand out of the years around are held against one another.
+    """
+    before, after = neighbours(heights)
+    apart = median(np.fmin(np.abs(heights - before), np.abs(heights - after)), least=_LEAST)
+    found = []
+    for year in np.flatnonzero((apart > 2 * _FITS).sum(axis=0) >= 2):
+        out = [int(number) for number in np.flatnonzero(apart[:, year] > 2 * _FITS)]
+        fits = {
+            (one, two)
+            for one, two in permutations(out, 2)
+            if _fits_column(table, layers[one], layers[two], int(year), heights[one], indicators)
+        }
+        found += [
+            (int(year), layers[one], layers[two]) for one, two in sorted(fits) if one < two and (two, one) in fits
+        ]
+    return found
+
+
+def _fits_column(
+    table: Table, one: int, two: int, year: int, heights: Floats, indicators: Mapping[str, Indicator]
+) -> bool:
+    """Tell whether the second column of a year continues the first one's years around."""
+    indicator = indicators[table.series[one].indicator]
+    scale = on_scale(table.values[one], indicator)
+    known = np.isfinite(scale) & np.isfinite(heights) & (scale != 0)
+    if not known.any():
+        return False
+    unit = float(np.median(heights[known] / scale[known]))
+    moved = on_scale(table.values[two, year], indicator) * unit
+    around = [heights[near] for near in (year - 1, year + 1) if 0 <= near < heights.shape[0]]
+    apart = np.fmin.reduce([np.abs(moved - there) for there in around])
+    return bool(np.isfinite(apart).sum() >= _COLUMN and np.nanmedian(apart) < _FITS / 2)
+
+
+def _column_fault(table: Table, year: int, one: int, two: int, context: Context) -> TableFault:
+    names = [context.indicators[table.series[layer].indicator].zh for layer in (one, two)]
+    covered = table.rows[[one, two], year]
+    rows = covered[covered >= 0]
+    sentence = f"{int(table.years[year])}年「{names[0]}」与「{names[1]}」两列互换：各自与对方的前后年份相符"
+    evidence = {"fault": "columns-exchanged", "one": table.series[one].indicator, "two": table.series[two].indicator,
+                "rows": int(rows.size), "whole": False}  # fmt: skip
+    return TableFault(table.dataset, _period(table, year), sentence, evidence, rows, int(rows[0]))
+
+
+def _covered(block: _Block) -> slice:
+    """Return the rows that a block sets aside: all of the year where it takes in most of those with figures."""
+    filled = np.isfinite(block.own)
+    inside = slice(block.start, block.end)
+    return slice(None) if filled[inside].sum() >= _WHOLE * filled.sum() else inside
+
+
+def _shift_fault(table: Table, block: _Block, context: Context) -> TableFault:
+    filled = np.isfinite(block.own)
+    inside = slice(block.start, block.end)
+    whole = _covered(block) == slice(None)
+    covered = table.rows[:, block.year, _covered(block)]
+    rows = covered[covered >= 0]
+    names = [context.catalog.place_name(place) for place in table.places]
+    gain = np.where(block.fitting, block.own - block.other, -np.inf)
+    most = np.argsort(-gain, kind="stable")[: min(5, int(block.fitting.sum()))]
+    examples = "；".join(f"{names[row]}的行像{names[row - block.by]}" for row in most)
+    year = int(table.years[block.year])
+    compared = int(filled[inside].sum())
+    span = "整表" if whole else f"自{names[block.start]}至{names[block.end - 1]}的{block.end - block.start}行"
+    side = "上" if block.by > 0 else "下"
+    own, other = _middle(block.own[inside]), _middle(np.where(block.fitting, block.other, np.nan)[inside])
+    sentence = (
+        f"{year}年的表错行：{span}各行的数像{side}面第{abs(block.by)}行的，"
+        f"{compared}行中{int(block.fitting.sum())}行与那一行的前后年份相符而与本行不符（{examples}）"
+    )
+    evidence = {
+        "fault": "shift",
+        "offset": block.by,
+        "whole": bool(whole),
+        "rows": int(rows.size),
+        "compared_rows": compared,
+        "fitting_rows": int(block.fitting.sum()),
+        "fitting_share": round(float(block.fitting.sum()) / max(compared, 1), 4),
+        "median_distance_own": own,
+        "median_distance_neighbour": other,
+        "evidence": round(block.evidence, 3),
+        "from": table.places[block.start],
+        "to": table.places[block.end - 1],
+    }
+    first = int(table.rows[:, block.year, most[0]].max()) if len(most) else int(rows[0])
+    return TableFault(table.dataset, _period(table, block.year), sentence, evidence, rows, first)
+
+
+def _exchange_fault(table: Table, year: int, pairs: list[tuple[int, int]], context: Context) -> TableFault:
+    covered = table.rows[:, year, sorted({row for pair in pairs for row in pair})]
+    rows = covered[covered >= 0]
+    names = [
+        f"{context.catalog.place_name(table.places[one])}与{context.catalog.place_name(table.places[two])}"
+        for one, two in pairs
+    ]
+    sentence = f"{int(table.years[year])}年有{len(pairs)}对行互换：{'、'.join(names[:5])}，各自与对方的前后年份相符"
+    evidence = {"fault": "exchange", "pairs": len(pairs), "rows": int(rows.size), "whole": False}
+    return TableFault(table.dataset, _period(table, year), sentence, evidence, rows, int(rows[0]))
+
+
+def _period(table: Table, year: int) -> str:
+    return f"{int(table.years[year])}" + ("" if table.slot == "year" else f" {table.slot}")
+
+
+def _middle(values: Floats) -> float | None:
+    known = values[np.isfinite(values)]
+    return round(float(np.median(known)), 3) if known.size else None

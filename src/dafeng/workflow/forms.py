@@ -1,0 +1,343 @@
+"""The reporting cycle: forms out, returned forms in, who answered, who is to be chased."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from dafeng.base.errors import UnknownNameError, UsageError, close_names
+from dafeng.base.finding import Finding
+from dafeng.base.form import ANSWER_SCHEMA, FormIssue
+from dafeng.base.listener import Listener, silent
+from dafeng.base.observation import SCHEMA, Review
+from dafeng.base.period import Period
+from dafeng.catalog.statistics_schemas import Form
+from dafeng.intake.form_reading import FormReturn, read_form
+from dafeng.lake import Published, find_runs, save_run
+from dafeng.reports.fonts import FontReport
+from dafeng.reports.form_book import form_archives
+from dafeng.reports.form_chase import chase_report
+from dafeng.statistics.answers import Standing, standing
+from dafeng.statistics.owed import Owed, Respondent, issue_form, owed_by
+from dafeng.workflow.assessing import chosen_plan
+from dafeng.workflow.facts import need_workspace
+from dafeng.workflow.reporting import FORMATS, render
+from dafeng.workflow.setting import Setting
+
+__all__ = [
+    "Issued",
+    "Returned",
+    "chase_papers",
+    "findings_of",
+    "issue_forms",
+    "issues_of",
+    "read_returns",
+    "where_returns_stand",
+]
+
+_ISSUED: Final = "forms"
+_RETURNED: Final = "return"
+_ASKED: Final = "issues.json"
+_ANSWERS: Final = "answers.parquet"
+
+
+@dataclass(frozen=True)
+class Issued:
+    """Forms as sent out.
+
+    Parameters
+    ----------
+    run : str
+        Name of the saved run.
+    owed : Owed
+    archives : dict from body to Path
+    """
+
+    run: str
+    owed: Owed
+    archives: dict[str, Path]
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A form as read back.
+
+    Parameters
+    ----------
+    file : Path
+    read : FormReturn
+    published : Published or None
+        None where nothing was published: a dry run, a refused form, or one without a figure for the lake.
+    run : str or None
+        Run that keeps the answers.
+    """
+
+    file: Path
+    read: FormReturn
+    published: Published | None
+    run: str | None
+
+
+def issue_forms(
+    setting: Setting,
+    name: str | None,
+    *,
+    period: str,
+    due: date | None,
+    asked_on: date,
+    out: Path,
+    form: str | None = None,
+    bodies: Sequence[str] | None = None,
+    reporter: str | None = None,
+    every_division: bool = False,
+    listener: Listener = silent,
+) -> Issued:
+    """Write blank forms, one archive a body, and keep what was asked.
+
+    Parameters
+    ----------
+    setting : Setting
+    name : str or None
+        Plan or place, see `chosen_plan`.
+    period : str
+        Period asked for.
+    due : date or None
+        Return-by day; the form's own where None.
+    asked_on : date
+        Day of the issue.
+    out : Path
+        Folder of the archives.
+    form : str, optional
+        A statutory form in place of the plan's cycle; it goes to `bodies`.
+    bodies : sequence of str, optional
+        Only these bodies.
+    reporter : str, optional
+        Body that answers for targets for which the plan names nobody.
+    every_division : bool
+        Whether the divisions answer for every target.
+
+    Raises
+    ------
+    NoWorkspaceError
+        There is no workspace to keep it in.
+    UsageError
+        No return-by day is known, or a statutory form is asked of nobody.
+    UnknownNameError
+        No such form or body.
+    """
+    workspace, lake = need_workspace(setting)
+    catalog, plan = setting.catalog, chosen_plan(setting, name)
+    facts = lake.snapshot().read().select(list(SCHEMA))
+    canonical = Period.parse(period).text
+    chosen = (
+        None
+        if bodies is None
+        else {catalog.body(body, plan.place).id if body not in catalog.bodies else body for body in bodies}
+    )
+    if form is not None:
+        if not chosen:
+            raise UsageError(
+                "没有说明报表发给谁 / nobody is asked",
+                doing=f"issue the form {form}",
+                expected="--body 单位，可重复 / --body, once or more",
+                next_step="加 --body",
+            )
+        asked = _form(setting, form)
+        respondents = [
+            Respondent(body=body, body_name=catalog.bodies[body].name, place=catalog.bodies[body].place)
+            for body in sorted(chosen)
+        ]
+        owed = issue_form(asked, catalog, respondents, period=canonical, due=due, facts=facts, asked_on=asked_on)
+    else:
+        if due is None:
+            raise UsageError(
+                "没有说明报送截止日 / no return-by day",
+                doing="issue the forms of a plan's cycle",
+                expected="--due 年-月-日",
+                next_step="加 --due",
+            )
+        named = reporter if reporter is None or reporter in catalog.bodies else catalog.body(reporter, plan.place).id
+        owed = owed_by(
+            plan,
+            catalog,
+            period=canonical,
+            due=due,
+            facts=facts,
+            asked_on=asked_on,
+            reporter=named,
+            every_division=every_division,
+        )
+    if chosen is not None:
+        owed = Owed(issues=tuple(issue for issue in owed.issues if issue.body in chosen), findings=owed.findings)
+    out.mkdir(parents=True, exist_ok=True)
+    archives: dict[str, Path] = {}
+    of_body = owed.by_body()
+    for done, ((file, content), body) in enumerate(zip(form_archives(of_body, catalog), of_body, strict=True)):
+        listener("写报表 / forms", done, len(of_body))
+        (out / file).write_bytes(content)
+        archives[body] = out / file
+    asked_for = json.dumps([issue.model_dump(mode="json") for issue in owed.issues], ensure_ascii=False, indent=1)
+    digest = hashlib.sha256(asked_for.encode()).hexdigest()[:12]
+    run = f"{_ISSUED}-{form or plan.id}-{canonical.replace('..', 'to')}-{digest}"
+    manifest = {
+        "format": 1,
+        "kind": _ISSUED,
+        "plan": plan.id,
+        "form": form,
+        "period": canonical,
+        "asked_on": asked_on.isoformat(),
+        "issues": len(owed.issues),
+        "catalog": catalog.digest,
+    }
+    save_run(workspace, run, manifest, {_ASKED: asked_for.encode()})
+    return Issued(run, owed, archives)
+
+
+def issues_of(setting: Setting, runs: Sequence[str] | None = None) -> tuple[FormIssue, ...]:
+    """Return what was asked: of all issues of forms, or of some; of one issue that was sent out again the latest counts.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such run.
+    """
+    workspace, _ = need_workspace(setting)
+    kept = {run.id: run for run in find_runs(workspace) if run.manifest.get("kind") == _ISSUED}
+    for name in runs or ():
+        if name not in kept:
+            raise UnknownNameError(
+                f"no issue of forms is called {name!r}",
+                doing="find what was asked",
+                expected=f"one of {', '.join(close_names(name, kept) or sorted(kept)) or 'the issues of this workspace'}",
+                next_step="dafeng data forms",
+            )
+    found: dict[str, FormIssue] = {}
+    ordered = sorted(
+        (run for run in kept.values() if runs is None or run.id in runs),
+        key=lambda run: (run.manifest["asked_on"], run.id),
+    )
+    for run in ordered:
+        for issue in json.loads((run.folder / _ASKED).read_bytes()):
+            found[issue["id"]] = FormIssue.model_validate(issue)
+    return tuple(found.values())
+
+
+def read_returns(
+    setting: Setting,
+    files: Iterable[Path],
+    *,
+    recorded_at: datetime,
+    body: str | None = None,
+    review: Review = Review.APPROVED,
+    dry_run: bool = False,
+    listener: Listener = silent,
+) -> tuple[Returned, ...]:
+    """Read returned forms, keep them and their answers, and publish their figures; every filled cell ends in a stated fate.
+
+    Parameters
+    ----------
+    setting : Setting
+    files : iterable of Path
+    recorded_at : datetime
+    body : str, optional
+        Body that sent them: forms of another are refused.
+    review : Review
+        How far the figures have been reviewed.
+    dry_run : bool
+        Nothing is kept.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read at all.
+    """
+    workspace, lake = need_workspace(setting)
+    asked = {issue.id: issue for issue in issues_of(setting) if body in (None, issue.body)}
+    results = []
+    for file in files:
+        listener(f"读回 {file.name}", 0, None)
+        read = read_form(file, setting.catalog, recorded_at=recorded_at, issues=asked or None, review=review)
+        published, run = None, None
+        if read.accepted and not dry_run and read.issue is not None:
+            document = workspace.put_document(file)
+            said = hashlib.sha256(
+                f"{document} {read.issue.id} {read.issue.version} {review.value}".encode()
+            ).hexdigest()[:32]
+            if read.frame.height:
+                published = lake.publish(read.frame, batch=f"{_RETURNED}-{said}", lineage=read.lineage)
+            run = f"{_RETURNED}-{read.issue.id}"[:100] + f"-{said[:12]}"
+            manifest = {
+                "format": 1,
+                "kind": _RETURNED,
+                "issue": read.issue.id,
+                "document": document,
+                "counts": dict(read.counts),
+            }
+            if not (workspace.runs / run).is_dir():  # the same file again says nothing new
+                save_run(workspace, run, manifest, {_ANSWERS: _parquet(read.answers)})
+        results.append(Returned(file, read, published, run))
+    return tuple(results)
+
+
+def where_returns_stand(setting: Setting, *, as_of: date, runs: Sequence[str] | None = None) -> Standing:
+    """Return who was asked, who answered, and who is to be chased on a day."""
+    workspace, lake = need_workspace(setting)
+    issues = issues_of(setting, runs)
+    kept = [
+        pl.read_parquet(run.folder / _ANSWERS) for run in find_runs(workspace) if run.manifest.get("kind") == _RETURNED
+    ]
+    answers = pl.concat([pl.DataFrame(schema=ANSWER_SCHEMA), *kept])
+    datasets = sorted({issue.dataset for issue in issues})
+    facts = lake.snapshot().read(as_of=as_of).filter(pl.col("dataset").is_in(datasets)).select(list(SCHEMA))
+    return standing(issues, facts, answers, as_of=as_of)
+
+
+def chase_papers(stand: Standing, path: Path, *, fonts: FontReport, body: str | None = None) -> None:
+    """Write the chase list as DOCX, XLSX, HTML or PDF, by the ending of `path`.
+
+    Raises
+    ------
+    UsageError
+        The ending is of no format that is written.
+    """
+    ending = path.suffix.lower().removeprefix(".")
+    if ending not in FORMATS:
+        raise UsageError(
+            f"{path.name} 不是能写的格式 / has an ending that is not written",
+            doing="write the chase list",
+            expected=" ".join(FORMATS),
+            next_step="改扩展名",
+        )
+    files = render(chase_report(stand, body=body), fonts, [ending], path.stem)
+    for content in files.values():
+        path.write_bytes(content)
+
+
+def findings_of(returned: Iterable[Returned]) -> tuple[Finding, ...]:
+    """Return what was found in returned forms."""
+    return tuple(finding for one in returned for finding in one.read.findings)
+
+
+def _parquet(frame: pl.DataFrame) -> bytes:
+    stream = io.BytesIO()
+    frame.write_parquet(stream)
+    return stream.getvalue()
+
+
+def _form(setting: Setting, name: str) -> Form:
+    if name not in setting.catalog.forms:
+        raise UnknownNameError(
+            f"no form is called {name!r}",
+            doing="issue a form",
+            expected=f"one of {', '.join(close_names(name, setting.catalog.forms) or sorted(setting.catalog.forms))}",
+            next_step="dafeng data forms --list",
+        )
+    return setting.catalog.forms[name]
