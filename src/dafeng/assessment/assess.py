@@ -48,6 +48,7 @@ class _Read:
     cell: Cell
     start: int | None
     series: Series
+    judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ def _prepare(
             name=reading.name,
             cell=cell,
             start=reading.start or target.start,
+            judged=reading.judged,
             series=choose_series(
                 rows.get(cell, ()),
                 precedence=indicator.precedence,
@@ -213,14 +215,21 @@ def _prepare(
 def _readings(
     target: Target, indicator: Indicator, place: str, cells: Collection[Cell], catalog: Catalog
 ) -> list[tuple[Reading, Cell]]:
-    """Return every reading of the target: those that the plan file lists, else one for each basis that data exist on."""
+    """Return every reading of the target, those that decide first.
+
+    They are those that the plan file lists, else one for each basis that data exist on; where the indicator has a planning
+    convention, its basis alone decides.
+    """
     extent = target.extent or indicator.extent
     breakdown = tuple(str(getattr(target, name)) for name in BREAKDOWNS)
     readings = list(target.readings)
     if not readings and target.basis is None:
         present = {cell.basis for cell in cells if cell.place == place and cell.extent is extent}
+        convention = indicator.judged_basis
         readings = [
-            Reading(name=catalog.term("basis", basis), basis=basis) for basis in indicator.bases if basis in present
+            Reading(name=catalog.term("basis", basis), basis=basis, judged=convention in (None, basis))
+            for basis in indicator.bases
+            if basis in present or basis == convention
         ]
     return [
         (
@@ -232,7 +241,7 @@ def _readings(
                 breakdown=breakdown,
             ),
         )
-        for reading in readings or [Reading(name="")]
+        for reading in sorted(readings, key=lambda reading: not reading.judged) or [Reading(name="")]
     ]
 
 
@@ -254,7 +263,8 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
             _with_values(_marked(_verdict(case, read, catalog, as_of, year)), case, read.series, as_of, year)
             for read in case.reads
         )
-        status, reason = _combined(verdicts, catalog)
+        deciding = [verdict for verdict, read in zip(verdicts, case.reads, strict=True) if read.judged]
+        status, reason = _combined(deciding, catalog)
         used = [use for one in verdicts for use in (one.latest, one.part_year, one.decided_by)]
         rows.append(
             TargetAssessment(
@@ -278,7 +288,7 @@ def _judge(case: _Case, catalog: Catalog, as_of: date) -> tuple[list[TargetAsses
                 deadline=target.by if year is None else year,
                 measure=target.measure,
                 status=status,
-                reason=reason + _assumed_start(case) + _assumed_basis(case),
+                reason=reason + _assumed_start(case) + _assumed_basis(case) + _beside(case, verdicts),
                 verdicts=verdicts,
                 latest=verdicts[first].latest,
                 part_year=verdicts[first].part_year,
@@ -343,6 +353,19 @@ def _assumed_basis(case: _Case) -> str:
     if case.target.readings or len(case.reads) != 1 or not case.reads[0].name:
         return ""
     return f"；方案未写口径，只有按{case.reads[0].name}的数值"
+
+
+def _beside(case: _Case, verdicts: Sequence[Verdict]) -> str:
+    """Return by which basis a target was judged by convention, and what the others give."""
+    deciding = [read.name for read in case.reads if read.judged]
+    shown = [
+        f"{verdict.reading}为{verdict.latest.shown_value:g} {verdict.latest.shown_unit}"
+        for verdict, read in zip(verdicts, case.reads, strict=True)
+        if not read.judged and verdict.latest is not None
+    ]
+    if len(deciding) == len(case.reads):
+        return ""
+    return f"；依惯例按{'、'.join(deciding)}判定" + (f"，{'、'.join(shown)}，只列示" if shown else "")
 
 
 def _years(case: _Case, as_of: date) -> list[int | None]:

@@ -117,6 +117,8 @@ class Reading(Record):
     """Extent that this reading takes."""
     start: int | None = None
     """Year from which a cumulative amount counts."""
+    judged: bool = True
+    """Whether it decides; False where the convention is known: its value is then shown beside and does not decide."""
 
 
 class Target(Record):

@@ -243,6 +243,8 @@ class Indicator(Record):
     """How it adds up over the periods of a year."""
     bases: tuple[str, ...] = ()
     """Bases of reckoning that are in use; values must name one."""
+    judged_basis: str | None = None
+    """Basis by which plans that name none are judged, where that is the planning convention; the others are shown beside."""
     formula: str | None = None
     """Expression over other indicators; where inputs have bases, it is run for each of them."""
     formulas: dict[str, str] = Field(default_factory=dict)
@@ -291,6 +293,8 @@ class Indicator(Record):
             raise ValueError("a weighted mean names its weight")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError("minimum is not above maximum")
+        if self.judged_basis is not None and self.judged_basis not in self.bases:
+            raise ValueError("judged_basis is one of bases")
         if not set(self.adds_up) <= set(self.breakdowns):
             raise ValueError("adds_up is a part of breakdowns")
         return self
