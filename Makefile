@@ -40,8 +40,9 @@ format: $(DEV)  ## put the code into the one format
 test: lint  ## lint, then every test but the long ones (TESTS=path for some)
 	$(PY) -m pytest -q -n auto --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
 
-soak: $(DEV)  ## the long tests, with many examples
-	$(PY) -m pytest -q -m soak --hypothesis-profile=soak --timeout=3600 -rs --durations=10 $(TESTS)
+soak: $(DEV)  ## the long tests, with many examples, and a Spark cluster
+	$(PY) -m pytest -q -m "soak and not cluster" --hypothesis-profile=soak --timeout=3600 -rs --durations=10 $(TESTS)
+	scripts/spark_cluster.sh $(TESTS)
 
 bench: $(DEV)  ## time the hot paths
 	$(PY) benchmarks/run.py
@@ -56,6 +57,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock: $(MAIN)  ## write requirements/*.txt anew from pyproject.toml
 	$(COMPILE) pyproject.toml -o requirements/main.txt
 	$(COMPILE) pyproject.toml --extra dev -c requirements/main.txt -o requirements/dev.txt
+	$(COMPILE) pyproject.toml --extra spark --extra test -c requirements/main.txt -o requirements/spark.txt
 	echo "uv>=0.13,<0.14" | $(COMPILE) - -o requirements/uv.txt
 
 wheel: $(MAIN)  ## build dist/*.whl
@@ -66,4 +68,4 @@ clean:  ## remove what was built, keep .venv
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove .venv too
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-spark

@@ -121,7 +121,12 @@ def city(folder: Path, buildings: int) -> None:
     for attempt in range(2):
         with open_engine("duckdb") as engine:
             files = ", ".join(f"'{path}'" for path in paths)
-            engine.connection.con.register("own", pl.DataFrame({"meter": names, "building": [m.building for m in meters], "item": [m.item for m in meters]}))
+            engine.connection.con.register(
+                "own",
+                pl.DataFrame(
+                    {"meter": names, "building": [m.building for m in meters], "item": [m.item for m in meters]}
+                ),
+            )
             with Clock() as bare:
                 engine.connection.con.execute(
                     f"SELECT building, item, date_trunc('month', epoch_ms(epoch_ms(start)) + INTERVAL 8 HOUR) AS m, sum(value) "
@@ -146,17 +151,31 @@ def city(folder: Path, buildings: int) -> None:
                         direct_totals(regular.drop("odd"), expected, weights), engine.frame(item_closure(catalog.items))
                     )
                 )
-                uses = pl.DataFrame({"place": PLACE, "carrier": "electricity", "period": calendar["month"].unique().sort()})
+                uses = pl.DataFrame(
+                    {"place": PLACE, "carrier": "electricity", "period": calendar["month"].unique().sort()}
+                )
                 policy = RatePolicy(rules=(Rule.exact(), Rule.hold_last(3)))
                 rates, _ = conversion_rates(uses, catalog, policy=policy, as_of=date(2026, 11, 20))
-                tables = (building_frame(records), place_closure(catalog.places, [PLACE]), item_frame(catalog.items), rates)
+                tables = (
+                    building_frame(records),
+                    place_closure(catalog.places, [PLACE]),
+                    item_frame(catalog.items),
+                    rates,
+                )
                 result = engine.collect(place_totals(totals, *(engine.frame(one) for one in tables)), PLACE_SCHEMA)
-            assert result.filter(place="qingdao", carrier="electricity", end_use="all", building_class="all").height >= 7
+            assert (
+                result.filter(place="qingdao", carrier="electricity", end_use="all", building_class="all").height >= 7
+            )
         if attempt:
             rows = f"{buildings * HOURS / 1e6:g} million readings"
             show("bare DuckDB: building × item × month sums", bare.cpu, bare.wall, rows)
             show("bare DuckDB: meter × month sums", sums.cpu, sums.wall)
-            show("dafeng: the same, checked, with coverage, coal and carbon", full.cpu, full.wall, f"{full.wall / bare.wall:.2f} × bare")
+            show(
+                "dafeng: the same, checked, with coverage, coal and carbon",
+                full.cpu,
+                full.wall,
+                f"{full.wall / bare.wall:.2f} × bare",
+            )
 
 
 def new_day(folder: Path, buildings: int) -> None:
@@ -171,17 +190,24 @@ def new_day(folder: Path, buildings: int) -> None:
         table = engine.parquet([folder / "registers.parquet"], READING_SCHEMA)
 
         def read(first: datetime | None, last: datetime | None, wanted: object) -> object:
-            if first is None:
-                return table
-            return table.filter((table["at"] >= first.replace(tzinfo=None)) & (table["at"] <= last.replace(tzinfo=None)))
+            chosen = table
+            if first is not None:
+                chosen = chosen.filter(chosen["at"] >= first.replace(tzinfo=None))
+            return chosen if last is None else chosen.filter(chosen["at"] <= last.replace(tzinfo=None))
 
         touched = pl.DataFrame({"meter": names}).with_columns(
-            first=pl.lit(low + timedelta(hours=1)).dt.cast_time_unit("us"), last=pl.lit(high - timedelta(hours=1)).dt.cast_time_unit("us")
+            first=pl.lit(low + timedelta(hours=1)).dt.cast_time_unit("us"),
+            last=pl.lit(high - timedelta(hours=1)).dt.cast_time_unit("us"),
         )
         with Clock() as clock:
             newest = START + timedelta(days=12)
             got = restate(engine, read, touched, frame, catalog.meter_checks, newest=newest)
-    show("one new day of registers, incrementally", clock.cpu, clock.wall, f"{buildings} meters, {got.hours.height} hours anew")
+    show(
+        "one new day of registers, incrementally",
+        clock.cpu,
+        clock.wall,
+        f"{buildings} meters, {got.hours.height} hours anew",
+    )
 
 
 def peer_tasks(folder: Path) -> None:
@@ -192,7 +218,9 @@ def peer_tasks(folder: Path) -> None:
     register_rows([meter.id for meter in meters], 90 * 96 + 1, 900).write_csv(folder / "t1.csv")
     with Clock() as clock, open_engine("duckdb") as engine:
         frame = pl.read_csv(folder / "t1.csv", try_parse_dates=False, schema_overrides={"value": pl.Float64})
-        frame = frame.with_columns(pl.col("at", "start", "received_at").str.to_datetime(time_unit="us", time_zone="UTC"))
+        frame = frame.with_columns(
+            pl.col("at", "start", "received_at").str.to_datetime(time_unit="us", time_zone="UTC")
+        )
         frame.select(list(READING_SCHEMA)).cast(READING_SCHEMA).write_parquet(folder / "t1.parquet")
         meter_table = engine.frame(meter_frame(meters, catalog.items, checks))
         calendar = local_calendar("Asia/Shanghai", date(2024, 1, 1), date(2024, 4, 1))
@@ -203,9 +231,12 @@ def peer_tasks(folder: Path) -> None:
         direct = direct_totals(months, expected, engine.frame(contributions(meters, catalog.items)))
         items = engine.hold(item_totals(direct, engine.frame(item_closure(catalog.items))))
         uses = pl.DataFrame({"place": PLACE, "carrier": "electricity", "period": calendar["month"].unique().sort()})
-        rates, _ = conversion_rates(uses, catalog, policy=RatePolicy(rules=(Rule.exact(), Rule.hold_last(3))), as_of=date(2026, 11, 20))
+        rates, _ = conversion_rates(
+            uses, catalog, policy=RatePolicy(rules=(Rule.exact(), Rule.hold_last(3))), as_of=date(2026, 11, 20)
+        )
         buildings = [
-            Building(id=code, name=code, place=PLACE, building_class="public") for code in sorted({m.building for m in meters})
+            Building(id=code, name=code, place=PLACE, building_class="public")
+            for code in sorted({m.building for m in meters})
         ]
         tables = (building_frame(buildings), place_closure(catalog.places, [PLACE]), item_frame(catalog.items), rates)
         result = engine.collect(place_totals(items, *(engine.frame(one) for one in tables)), PLACE_SCHEMA)
@@ -225,7 +256,12 @@ def peer_tasks(folder: Path) -> None:
                 engine.connection.con.execute(query).to_arrow_table()
             series = engine.collect(expression, HOUR_SCHEMA)
         aim = {900: 0.05, 300: 0.15, 60: 0.5}[step]
-        show(f"T2: one meter-year at {step} s to hours", clock.cpu, clock.wall, f"aim {aim} CPU s; expression made once in {first.cpu:.2f}")
+        show(
+            f"T2: one meter-year at {step} s to hours",
+            clock.cpu,
+            clock.wall,
+            f"aim {aim} CPU s; expression made once in {first.cpu:.2f}",
+        )
     for every in ("1mo", "1w", "1d", "1h"):
         with Clock() as clock:
             for _ in range(20):

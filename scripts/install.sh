@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Make .venv and install what is locked. Usage: scripts/install.sh main|dev
+# Make a virtual environment and install what is locked. Usage: scripts/install.sh main|dev|spark [FOLDER]
 #
 # $PYTHON names the interpreter to try first. pip brings uv, uv brings the rest; a package mirror set for pip
 # (index-url) is handed on to uv, which does not read pip's settings.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-wanted=${1:?main or dev}
-venv=.venv
+wanted=${1:?main, dev or spark}
+venv=${2:-.venv}
 export UV_PYTHON_DOWNLOADS=never PIP_DISABLE_PIP_VERSION_CHECK=1
 
 new_enough() { "$@" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }

@@ -85,6 +85,20 @@ def register(values: np.ndarray, start: datetime, step: int, *, meter: str = "m"
     ).cast(READING_SCHEMA)
 
 
+def reader(lake: pl.DataFrame) -> Any:
+    """Return what reads the current readings of some meters within a span, as restating asks for it."""
+
+    def read(low: datetime | None, high: datetime | None, names: Sequence[str]) -> Any:
+        wanted = lake.filter(pl.col("meter").is_in(list(names)))
+        if low is not None:
+            wanted = wanted.filter(pl.col("at") >= low)
+        if high is not None:
+            wanted = wanted.filter(pl.col("at") <= high)
+        return current_readings(ENGINE.frame(wanted))
+
+    return read
+
+
 class Chain:
     """Readings of some meters and everything that is made of them."""
 

@@ -43,12 +43,22 @@ def spoil(
     garbled = shown.copy()
     inner = np.flatnonzero(kept[2:-2] & kept[1:-3] & kept[3:-1] & kept[:-4] & kept[4:]) + 2
     changed = {at.index(moment) for moment, _, _ in events}
-    calm = [i for i in inner if np.all(np.diff(shown[i - 2 : i + 3]) >= 0) and not any(j in changed for j in range(i - 2, i + 4))]
+    calm = [
+        i
+        for i in inner
+        if np.all(np.diff(shown[i - 2 : i + 3]) >= 0) and not any(j in changed for j in range(i - 2, i + 4))
+    ]
     for index in rng.choice(calm, min(spikes, len(calm)), replace=False) if calm else ():
-        if kept[index - 3 : index + 4].all() and np.allclose(garbled[index - 3 : index + 4], shown[index - 3 : index + 4]):
+        if kept[index - 3 : index + 4].all() and np.allclose(
+            garbled[index - 3 : index + 4], shown[index - 3 : index + 4]
+        ):
             garbled[index] = -1 if rng.random() < 0.3 else rng.uniform(0, max(shown[index - 1] - 0.01, 0.0))
-    delay = [timedelta(hours=float(rng.exponential(200))) if rng.random() < late else timedelta(0) for _ in range(count)]
-    frame = pl.DataFrame({"at": at, "value": garbled, "received_at": [one + two for one, two in zip(at, delay, strict=True)]})
+    delay = [
+        timedelta(hours=float(rng.exponential(200))) if rng.random() < late else timedelta(0) for _ in range(count)
+    ]
+    frame = pl.DataFrame(
+        {"at": at, "value": garbled, "received_at": [one + two for one, two in zip(at, delay, strict=True)]}
+    )
     frame = frame.filter(pl.Series(kept))
     again = frame.filter(pl.Series(rng.random(frame.height) < twice))
     wrong = again.with_columns(value=pl.col("value") / 2, received_at=pl.col("received_at"))
@@ -67,4 +77,6 @@ def spoil(
     )
     readings = readings.cast({"start": READING_SCHEMA["start"]}).select(list(READING_SCHEMA)).cast(READING_SCHEMA)  # type: ignore[arg-type]
     table = [("m", when, None, "replacement", before, after, "op", "", when) for when, before, after in events]
-    return readings.sample(fraction=1.0, shuffle=True, seed=int(rng.integers(1 << 30))), pl.DataFrame(table, schema=EVENT_SCHEMA, orient="row")
+    return readings.sample(fraction=1.0, shuffle=True, seed=int(rng.integers(1 << 30))), pl.DataFrame(
+        table, schema=EVENT_SCHEMA, orient="row"
+    )

@@ -52,7 +52,7 @@ def told(frame: pl.DataFrame, places: PlaceTree | None = None) -> set[tuple[Any,
     return set(cells.select("check", "indicator", "place", "period", "value", "detail").rows())
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.integers(0, 10**6), st.integers(0, 12), st.integers(1, 5))
 def test_order_and_chunks_do_not_matter(seed: int, faults: int, chunks: int) -> None:
     frame = table(seed, faults)
@@ -78,7 +78,7 @@ def test_other_names_for_the_places_change_nothing_else(seed: int, faults: int) 
     assert {row[:-1] for row in renamed} == {row[:-1] for row in expected}
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.lists(st.tuples(st.floats(1, 1e6), st.floats(1, 1e6), st.floats(1, 1e6)), min_size=1, max_size=6))
 def test_parts_that_add_up_give_no_finding(parts: list[tuple[float, float, float]]) -> None:
     rows = []
@@ -91,7 +91,7 @@ def test_parts_that_add_up_give_no_finding(parts: list[tuple[float, float, float
     assert check_data(pl.DataFrame(rows, schema=SCHEMA), CATALOG, checks=SUMS).findings == []
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(st.lists(st.floats(0.01, 1e5), min_size=12, max_size=12))
 def test_months_cumulative_months_and_year_that_agree_give_no_finding(months: list[float]) -> None:
     rows = [fact("sewage_treated_volume", "jinan", f"2024-{month:02d}", value) for month, value in enumerate(months, 1)]
@@ -102,7 +102,7 @@ def test_months_cumulative_months_and_year_that_agree_give_no_finding(months: li
     assert check_data(pl.DataFrame(rows, schema=SCHEMA), CATALOG, checks=SUMS).findings == []
 
 
-@settings(max_examples=4)
+@settings(max_examples=3)
 @given(st.integers(0, 10**6), st.integers(1, 60))
 def test_the_unknown_is_never_taken_for_a_zero(seed: int, gaps: int) -> None:
     frame = table(seed, 0, gaps)

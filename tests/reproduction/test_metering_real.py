@@ -1,19 +1,18 @@
 """Real meters: what was measured is what comes out, gaps are gaps, copied days are found."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 import pytest
-from metering_builders import CHECKS, ENGINE, Chain, make_meter, total
-from metering_faults import spoil
 
 from dafeng.base.reading import READING_SCHEMA
 from dafeng.metering.quality import to_flags
 from dafeng.metering.quality_spans import copied_day_flags, part_flags
 from dafeng.metering.rollup import direct_months, local_spans, regular_months
+from metering_builders import CHECKS, ENGINE, Chain, make_meter, total
+from metering_faults import spoil
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +20,9 @@ pytestmark = pytest.mark.slow
 def hourly_readings(wide: pl.DataFrame, time: str, *, zone: str = "UTC", ending: bool = False) -> pl.DataFrame:
     """Return hourly interval readings of a wide table whose hours begin (or end) at `time`; blanks have no reading."""
     long = wide.unpivot(index=time, variable_name="meter", value_name="value").drop_nulls("value")
-    stamp = pl.col(time).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    stamp = (
+        pl.col(time).dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    )
     start = stamp - timedelta(hours=1) if ending else stamp
     return (
         long.with_columns(start=start.dt.cast_time_unit("us"), value=pl.col("value").cast(pl.Float64))
@@ -65,7 +66,9 @@ def test_the_office_balances_and_its_copied_days_are_found(shared: Path) -> None
     year = chain.items("year").filter(item="01000")
     assert year.filter(part="total")["amount"].item() == pytest.approx(2_346_000, rel=1e-3)
     spans = ENGINE.frame(local_spans(chain.calendar, by="day"))
-    above = to_flags(ENGINE.collect(part_flags(chain.item_table("day"), spans, CHECKS))).filter(check="parts-above-main")
+    above = to_flags(ENGINE.collect(part_flags(chain.item_table("day"), spans, CHECKS))).filter(
+        check="parts-above-main"
+    )
     assert above.filter(pl.col("meter") == "b/01000").height == 0
     copied = to_flags(ENGINE.collect(copied_day_flags(chain.hour_table, chain.calendar_table, CHECKS)))
     days = copied.with_columns(day=pl.col("start").dt.convert_time_zone("Etc/GMT+7").dt.date())
@@ -83,7 +86,7 @@ def test_132_buildings_balance_with_gaps_as_gaps(shared: Path) -> None:
     balance(chain, readings)
     missing = wide.height * (wide.width - 1) - readings.height
     assert missing > 10_000
-    assert 3600 * (wide.height * len(meters) - chain.hours.height) == 3600 * (wide.height * len(meters) - readings.height)
+    assert chain.hours.height == readings.height
     direct = ENGINE.hold(direct_months(chain.table, chain.calendar_table))
     quick = ENGINE.collect(regular_months(direct, chain.meter_table)).sort("meter", "period")
     months = chain.periods("month")
@@ -97,7 +100,10 @@ def test_132_buildings_balance_with_gaps_as_gaps(shared: Path) -> None:
 def test_cambridge_electricity_and_gas_balance(shared: Path) -> None:
     folder = shared / "data" / "meters_cambridge"
     parts, meters = [], []
-    for carrier, item, fields in (("electricity", "01000", {}), ("natural_gas", "03000", {"unit": "m**3", "multiplier": 0.0925})):
+    for carrier, item, fields in (
+        ("electricity", "01000", {}),
+        ("natural_gas", "03000", {"unit": "m**3", "multiplier": 0.0925}),
+    ):
         wide = pl.read_parquet(folder / f"{'gas' if item == '03000' else 'electricity'}_hourly.parquet")
         wide = wide.filter(pl.col("timestamp_utc").dt.year() == 2021)
         named = wide.rename({name: f"{carrier}-{name}" for name in wide.columns if name != "timestamp_utc"})
@@ -109,7 +115,9 @@ def test_cambridge_electricity_and_gas_balance(shared: Path) -> None:
     chain = Chain(pl.concat(parts), meters, zone="Europe/London")
     balance(Chain(parts[0], [one for one in meters if one.carrier == "electricity"], zone="Europe/London"), parts[0])
     gas = chain.items("year").filter(item="03000", part="total")
-    assert total(gas.filter(period=date(2021, 1, 1))) == pytest.approx(float(parts[1]["value"].sum()) * 0.0925, rel=1e-9)
+    assert total(gas.filter(period=date(2021, 1, 1))) == pytest.approx(
+        float(parts[1]["value"].sum()) * 0.0925, rel=1e-9
+    )
 
 
 def test_the_danish_meter_spoilt_by_the_generator_gives_its_true_totals(shared: Path) -> None:
@@ -132,4 +140,3 @@ def test_the_danish_meter_spoilt_by_the_generator_gives_its_true_totals(shared: 
         assert chain.periods("month").height == clean.height
         spread = total(chain.hours, "spread")
         assert 0 < spread < 0.2 * true_use
-    assert datetime(2018, 1, 3, tzinfo=ZoneInfo("UTC")) >= truth["at"][0]

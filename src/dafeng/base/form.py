@@ -21,6 +21,8 @@ from dafeng.base.record import Record
 __all__ = [
     "ANSWER_SCHEMA",
     "FORM_FORMAT",
+    "GUIDE_HEADS",
+    "GUIDE_SHEET",
     "HEADS",
     "HINTS",
     "IDENTITY",
@@ -28,6 +30,7 @@ __all__ = [
     "FormIssue",
     "FormLine",
     "FormSubject",
+    "guide_rows",
     "issue_id",
     "line_frame",
     "line_id",
@@ -54,6 +57,10 @@ HINTS: Final[dict[str, str]] = {
     "rows": "一行一个对象，可以增加行；数只填数字，单位见列名；没有的数填“不适用”“没有数据”等原因，不要填 0。请勿改动列码一行。",
 }
 """What is printed over the table, by layout."""
+GUIDE_SHEET: Final = "填报说明"
+"""Name of the sheet that explains every line."""
+GUIDE_HEADS: Final = ("行码", "项目", "范围与口径", "单位", "应填", "数值范围", "释义与说明", "所属目标")
+"""Columns of that sheet."""
 IDENTITY: Final = ("填报单位", "地区", "报告期", "报送截止", "对象代码", "对象名称")
 """Labels of the head that say whose form it is."""
 
@@ -95,6 +102,8 @@ class FormLine(Record):
     """What the cell holds."""
     options: tuple[str, ...] = ()
     """Choices."""
+    lengths: tuple[int, ...] = ()
+    """How many characters a code may have; empty where that is not known."""
     minimum: float | None = None
     """Lower bound, in `unit`."""
     maximum: float | None = None
@@ -123,6 +132,22 @@ class FormLine(Record):
         """Indicator, place, extent, breakdowns and basis."""
         breakdowns = tuple(str(getattr(self, name)) for name in BREAKDOWNS)
         return (self.indicator or "", self.place, self.extent, *breakdowns, self.basis)
+
+    @property
+    def bounds(self) -> str:
+        """Bounds in words, empty where there are none.
+
+        Examples
+        --------
+        >>> FormLine(id="001-abcd", title="漏损率", minimum=0, maximum=100).bounds
+        '0 至 100'
+        """
+        low, high = self.minimum, self.maximum
+        if self.type != "number" or (low is None and high is None):
+            return ""
+        if low is None:
+            return f"不大于 {high:g}"
+        return f"不小于 {low:g}" if high is None else f"{low:g} 至 {high:g}"
 
 
 class FormSubject(Record):
@@ -185,9 +210,51 @@ class FormIssue(Record):
     """Remark on the form: grade, what is not official."""
 
     @property
+    def name_line(self) -> FormLine | None:
+        """Column of a form of rows that names the subject: the text named after the sort of subject, else the first text."""
+        texts = [line for line in self.lines if line.type == "text"]
+        return next((line for line in texts if self.subject in line.field), texts[0] if texts else None)
+
+    @property
     def dataset(self) -> str:
         """Dataset id of the answers."""
         return return_dataset(self.body)
+
+
+def guide_rows(issue: FormIssue) -> tuple[tuple[str, ...], ...]:
+    """Return what the sheet of explanations says, row by row: sentences, the heads, a row for each line.
+
+    Examples
+    --------
+    >>> line = FormLine(id="001-abcd", title="供水总量", unit="万立方米", minimum=0)
+    >>> issue = FormIssue(id="a", form="b", version="1", title="供水", body="c", body_name="水务局", place="qingdao",
+    ...                   place_name="青岛市", period="2025", due=date(2026, 3, 31), lines=(line,))
+    >>> guide_rows(issue)[-1]
+    ('001-abcd', '供水总量', '', '万立方米', '必填', '不小于 0', '', '')
+    """
+    said = (
+        f"{issue.title} 填报说明",
+        f"报送截止：{issue.due}。填好后原样交回本文件（XLSX），不要另建表、不要加密。",
+        "更正：改好后整表再报，后一次代替前一次。约数、区间、文字不能代替数；公式会按其结果读入并提示。",
+        issue.note,
+    )
+    rows = [(text,) for text in said if text]
+    lines = []
+    for line in issue.lines:
+        told = (line.note, f"可选：{'、'.join(line.options)}" if line.options else "")
+        lines.append(
+            (
+                line.id,
+                line.title,
+                line.meaning,
+                line.unit,
+                "必填" if line.required else "选填",
+                line.bounds,
+                "；".join(filter(None, told)),
+                "、".join(line.targets),
+            )
+        )
+    return (*rows, GUIDE_HEADS, *lines)
 
 
 def return_dataset(body: str) -> str:

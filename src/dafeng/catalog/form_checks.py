@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dafeng.base.errors import DafengError
 from dafeng.base.observation import BREAKDOWNS
 from dafeng.base.place import Extent
@@ -10,7 +12,10 @@ from dafeng.catalog.ledger_checks import LedgerChecker
 from dafeng.catalog.schemas import Indicator
 from dafeng.catalog.statistics_schemas import Form, FormField
 
-__all__ = ["check_forms", "field_types"]
+__all__ = ["REPORT_YEAR", "check_forms", "field_types"]
+
+REPORT_YEAR: Final = "report_year"
+"""Name in the relations of a form: the year of the period asked for."""
 
 _TYPES = {"number": "number", "date": "date", "yes_no": "yes_no"}
 
@@ -25,7 +30,7 @@ def field_types(form: Form, indicators: dict[str, Indicator]) -> dict[str, Field
     >>> field_types(catalog.forms["yearbook_water"], catalog.indicators)["supply"].unit
     '万立方米'
     """
-    found = {}
+    found = {REPORT_YEAR: FieldType("number", "年")}
     for field in form.fields:
         indicator = indicators.get(field.indicator or "")
         unit = field.unit or (indicator.shown_unit if indicator else "ratio")

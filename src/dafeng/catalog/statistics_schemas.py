@@ -52,6 +52,8 @@ class FormField(Record):
     """What a cell holds."""
     options: tuple[str, ...] = ()
     """Choices, in Chinese."""
+    lengths: tuple[int, ...] = ()
+    """How many characters a code may have; empty where that is not known."""
     required: bool = True
     """Whether a blank without a reason is a finding."""
     check: str = ""

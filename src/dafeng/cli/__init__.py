@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, str]] = {
     "data": "数据：导入、导出、查看、核查、报表 / data",
     "map": "地图：路网、绿地、服务半径 / indicators from maps",
     "ledger": "台账：填报簿、导入、查看、同一对象、汇总 / ledgers",
+    "meter": "计量：读数、质量、汇总、定额、上报 / metering",
     "project": "项目：义务核查、项目总表、评价 / projects",
     "assess": "各目标现状与前景 / where every target stands",
     "checkup": "城市体检与专项指标评价 / check-ups by sets of indicators",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import date
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +12,6 @@ import typer
 from dafeng.assessment.checkup import CheckUp
 from dafeng.assessment.checkup_records import WHY_ZH, ItemState, PlaceCheckUp
 from dafeng.base.errors import UsageError
-from dafeng.base.finding import Severity
-from dafeng.catalog import Catalog
 from dafeng.cli.output import (
     AsOf,
     FailOn,
@@ -34,7 +32,7 @@ from dafeng.cli.places import said_setting, setting
 from dafeng.reports.checkup_chapter import CheckUpFacts, checkup_report
 from dafeng.reports.fonts import find_fonts
 from dafeng.workflow.checkup import CheckUpRun, run_checkup
-from dafeng.workflow.reporting import FORMATS, render
+from dafeng.workflow.reporting import write_paper
 
 __all__ = ["app"]
 
@@ -50,7 +48,9 @@ _STATE = {
 @app.command("checkup")
 def checkup(
     places: Annotated[list[str] | None, typer.Argument(help="地方，默认工作区的地方 / places")] = None,
-    year: Annotated[int | None, typer.Option("--year", help="体检年度，默认判断日上一年 / year")] = None,
+    year: Annotated[
+        int | None, typer.Option("--year", min=1990, max=2100, help="体检年度，默认判断日上一年 / year")
+    ] = None,
     years: Annotated[str | None, typer.Option("--years", help="多年评估，如 2021-2025 / evaluation over years")] = None,
     names: Annotated[
         list[str] | None, typer.Option("--set", help="指标集编号，可重复，默认当年城市体检 / set id")
@@ -95,7 +95,8 @@ def checkup(
         include_unreviewed=unreviewed,
     )
     if out is not None:
-        _write(here.catalog, named[0], chosen, done, out, day)
+        facts = CheckUpFacts(here.catalog, named[0], chosen, done.check_ups, done.evaluation)
+        write_paper(checkup_report(facts, as_of=day), out, find_fonts(os.environ))
         note(f"→ {near(out)}", quiet=quiet)
     if as_json:
         evaluation = done.evaluation
@@ -119,7 +120,7 @@ def checkup(
                 _show(one, one.of(place, chosen), only)
         for place in named if done.evaluation is not None else ():
             _show_years(done, place)
-    stop_on(done.findings, fail_on or (Severity.ERROR if as_json else None))
+    stop_on(done.findings, fail_on)
 
 
 def _list(workspace: Path | None, *, as_json: bool) -> None:
@@ -145,15 +146,15 @@ def _list(workspace: Path | None, *, as_json: bool) -> None:
 def _span(text: str | None) -> tuple[int | None, int | None]:
     if text is None:
         return None, None
-    first, mark, last = text.replace("—", "-").replace("–", "-").partition("-")
-    if not (mark and first.strip().isdigit() and last.strip().isdigit()):
+    found = re.fullmatch(r"\s*([0-9]{4})\s*[-–—~至]\s*([0-9]{4})\s*", text)
+    if found is None or int(found[1]) > int(found[2]):
         raise UsageError(
             f"--years {text!r} 读不懂 / cannot be read",
             doing="read the options",
             expected="2021-2025",
             next_step="改写 --years",
         )
-    return int(first), int(last)
+    return int(found[1]), int(found[2])
 
 
 def _show(one: CheckUp, done: PlaceCheckUp, only: ItemState | None) -> None:
@@ -198,17 +199,3 @@ def _show_years(done: CheckUpRun, place: str) -> None:
         )
     columns = ["序号", "指标", "单位", "首年", "末年", "趋势", "末年结果", "缺的年份", "口径变化"]
     show_table("多年评估 / evaluation over years", columns, rows)
-
-
-def _write(catalog: Catalog, place: str, year: int, done: CheckUpRun, out: Path, day: date) -> None:
-    ending = out.suffix.lower().removeprefix(".")
-    if ending not in FORMATS:
-        raise UsageError(
-            f"{out.name} 不是能写的格式 / has an ending that is not written",
-            doing="write the check-up",
-            expected=" ".join(FORMATS),
-            next_step="改扩展名",
-        )
-    paper = checkup_report(CheckUpFacts(catalog, place, year, done.check_ups, done.evaluation), as_of=day)
-    for content in render(paper, find_fonts(os.environ), [ending], out.stem).values():
-        out.write_bytes(content)

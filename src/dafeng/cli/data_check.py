@@ -16,6 +16,7 @@ from dafeng.cli.output import (
     WorkspaceOption,
     clock,
     emit,
+    near,
     note,
     progress,
     show_findings,
@@ -45,7 +46,7 @@ def check(
     ] = None,
     place: Annotated[list[str] | None, typer.Option("--place", "-p", help="地方，可重复 / place")] = None,
     adapter: Annotated[str | None, typer.Option(help="表式编号，默认自动识别 / adapter id")] = None,
-    dataset: Annotated[str | None, typer.Option(help="数据来源编号 / dataset id")] = None,
+    dataset: Annotated[str | None, typer.Option(help="数据来源编号；已入库的只核查这一来源 / dataset id")] = None,
     period: Annotated[str | None, typer.Option(help="全表的时期 / period of the whole table")] = None,
     quarantine: Annotated[
         bool, typer.Option("--quarantine", help="把整表有误的数隔离待核 / set doubtful tables aside")
@@ -58,6 +59,20 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """核查：范围、合计、同比、勾稽、错行、照抄、突变、改名…… / checks on figures, each finding at its cell."""
+    if files and (indicator or place):
+        raise UsageError(
+            "--indicator、--place 只用于核查已入库的数 / are for figures in the lake",
+            doing="check files",
+            expected="dafeng data check 文件，或 dafeng data check --indicator 编号",
+            next_step="去掉 --indicator、--place",
+        )
+    if not files and (adapter or period):
+        raise UsageError(
+            "--adapter、--period 只用于核查文件 / are for files",
+            doing="check the lake",
+            expected="dafeng data check 文件 --period 2024",
+            next_step="去掉 --adapter、--period",
+        )
     here = setting(workspace) if files else open_setting(need(workspace))
     if quarantine and not by:
         raise UsageError(
@@ -73,7 +88,9 @@ def check(
             runs[str(file)] = check_file(here, file, options, recorded_at=clock(), checks=checks, listener=listener)
         if not files:
             places = place_ids(here, place)
-            runs[""] = check_lake(here, indicators=indicator, places=places, checks=checks, listener=listener)
+            runs[""] = check_lake(
+                here, indicators=indicator, places=places, dataset=dataset, checks=checks, listener=listener
+            )
     decided = [
         decision
         for run in runs.values()
@@ -81,7 +98,8 @@ def check(
         for decision in quarantine_doubtful(here, run, by=by or "", decided_on=clock().date())[0]
     ]
     if cells is not None:
-        export_cells(here, list(runs.values()), cells)
+        written = export_cells(here, list(runs.values()), cells)
+        note(f"{written} 个疑点 → {near(cells)}", quiet=quiet or as_json)
     findings = [finding for run in runs.values() for finding in run.findings]
     if as_json:
         found = [

@@ -28,7 +28,13 @@ from dafeng.cli.output import (
 )
 from dafeng.cli.places import need, place_ids
 from dafeng.workflow.accounting import DEFAULT_RULES
-from dafeng.workflow.computing import ComputeRun, compute_indicators, explain_indicator, publish_computed
+from dafeng.workflow.computing import (
+    ComputeRun,
+    compute_indicators,
+    explain_indicator,
+    explanation_text,
+    publish_computed,
+)
 from dafeng.workflow.setting import Setting, open_setting
 
 __all__ = ["app"]
@@ -63,7 +69,7 @@ def compute(
         indicators=indicator,
         places=place_ids(here, place),
         as_of=day,
-        known_at=known_day(known_at, day) if known_at else None,
+        known_at=known_day(known_at, day),
         add_up=add_up,
         rules=rules,
     )
@@ -78,7 +84,9 @@ def compute(
             {
                 "rows": shown.observations.select(columns).to_dicts(),
                 "gaps": shown.gaps.to_dicts(),
-                "explanations": [one.model_dump(mode="json") | {"text": one.text} for one in explanations],
+                "explanations": [
+                    one.model_dump(mode="json") | {"text": explanation_text(here, one)} for one in explanations
+                ],
                 "published": None if published is None else published.model_dump(mode="json"),
                 "withdrawn": withdrawn,
                 "findings": [finding.model_dump(mode="json") for finding in run.findings],
@@ -88,7 +96,7 @@ def compute(
         return
     show_findings(run.findings, quiet=quiet)
     for one in explanations:
-        typer.echo(one.text + "\n")
+        typer.echo(explanation_text(here, one) + "\n")
     if not explain:
         _results(here, shown, most)
     if gaps:

@@ -165,11 +165,13 @@ def returns(
                     states.get("reason_given", 0),
                     states.get("blank", 0),
                     states.get("refused", 0),
-                    0 if one.published is None else one.published.appended,
+                    0 if one.published is None or one.published.already else one.published.appended,
                 )
             )
         columns = ["文件", "单位", "", "已填", "说明无数", "空白", "退回", "入库"]
         show_table("读回报表 / forms read back", columns, shown, numbers=[3, 4, 5, 6, 7])
+        if any(one.published is not None and one.published.already for one in results):
+            note("同一文件此前已读回，未重复入库 / known already: counts once", quiet=quiet)
     stop_on(found, fail_on)
 
 

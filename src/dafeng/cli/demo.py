@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from dafeng.cli.output import Json, Quiet, emit, near, note, progress, show_table
+from dafeng.base.finding import Severity
+from dafeng.cli.output import Json, Quiet, emit, near, note, progress, show_findings, show_table
 from dafeng.lake import Workspace
 from dafeng.reports import find_fonts
+from dafeng.workflow.demo_statistics import DemoStatistics
 from dafeng.workflow.demonstration import DEMO_DAY, run_demo
 from dafeng.workflow.setting import open_setting
 
@@ -38,6 +40,7 @@ def demo(
                 "workspace": str(folder),
                 "imports": [outcome.model_dump(mode="json") for outcome in done.imports],
                 "ledgers": {**done.ledgers.model_dump(mode="json"), "report": checked},
+                "statistics": done.statistics.model_dump(mode="json"),
                 "counts": done.assessment.counts,
                 "reports": paths,
             },
@@ -74,6 +77,7 @@ def demo(
             f"项目义务：{checked['projects']} 个项目，{checked['failing_projects']} 个有不符合（{checked['failures']} 条）；"
             f"未兑现的承诺 {checked['broken_promises']} 项；台账矛盾与疑点 {checked['contradictions']} 条 / projects and contradictions"
         )
+    _statistics(done.statistics, quiet=quiet)
     counts = [f"{catalog.term('status', name)} {count}" for name, count in done.assessment.counts.items() if count]
     typer.echo(
         f"{done.assessment.counted} 项目标，截至 {DEMO_DAY.isoformat()} / targets by status：{'，'.join(counts)}"
@@ -97,3 +101,18 @@ def demo(
     for path in paths:
         typer.echo(f"report: {path}")
     note(f"下一步 / next：dafeng assess -w {folder}；dafeng plan show {done.assessment.plan} -w {folder}", quiet=quiet)
+
+
+def _statistics(done: DemoStatistics, *, quiet: bool) -> None:
+    """Say what became of forms, checks, formulas and the check-up."""
+    typer.echo(
+        f"报表：发出 {done.issued} 份 {done.asked} 行，收回 {done.returned} 份，已答 {done.answered} 行，"
+        f"表中问题 {len(done.form_findings)} 条；未报：{'、'.join(done.silent) or '无'} / forms"
+    )
+    found = [one for one in done.check_findings if one.severity is not Severity.INFO]
+    typer.echo(f"核查：{done.figures} 个数，{len(found)} 条疑点，隔离 {len(done.aside)} 处 / checks")
+    show_findings(found, quiet=quiet, most=5)
+    typer.echo(
+        f"公式：{done.computed_indicators} 项指标，{done.computed} 个结果，{done.gaps} 处缺项说明缺什么 / indicators by formula"
+    )
+    typer.echo(f"体检：{done.checkup.year}年{done.checkup.set_title}，{done.checkup.sentence} / check-up")

@@ -10,12 +10,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from dafeng.base.form import FORM_FORMAT, HEADS, FormIssue
+from dafeng.base.form import FORM_FORMAT, GUIDE_HEADS, GUIDE_SHEET, HEADS, FormIssue
 from dafeng.base.ledger import MACHINE_SHEET
 from dafeng.base.quantity import fold_width
 from dafeng.intake.sheets import Sheet
 
-__all__ = ["LINE_ID", "FormTable", "Identity", "find_row_table", "find_table", "identity_of", "row_heads"]
+__all__ = ["LINE_ID", "FormTable", "Identity", "find_row_table", "find_table", "identity_of", "is_guide", "row_heads"]
 
 LINE_ID: Final = re.compile(r"\d{3}-[a-z]{4}")
 """Shape of the id of a line."""
@@ -99,6 +99,16 @@ class FormTable:
 _HEAD_ROLES: Final = {fold_width(text): role for role, text in HEADS.items()}
 
 
+_GUIDE_ONLY: Final = set(GUIDE_HEADS) - set(HEADS.values())
+
+
+def is_guide(sheet: Sheet, rows: Rows) -> bool:
+    """Return whether a sheet is the one that explains the lines, whatever it is called now."""
+    if any(len(_GUIDE_ONLY & set(row)) >= _LEAST_HEADS for row in rows):
+        return True
+    return sheet.name == GUIDE_SHEET and find_table(rows) is None
+
+
 def find_table(rows: Rows) -> FormTable | None:
     """Return the table of a form of lines, None where no row has its heads."""
     for index, row in enumerate(rows):
@@ -127,7 +137,10 @@ def row_heads(issue: FormIssue) -> dict[str, str]:
 def find_row_table(rows: Rows, issue: FormIssue) -> FormTable | None:
     """Return the table of a form of rows: by the row of codes, else by the heads."""
     heads = row_heads(issue)
-    return _by_codes(rows, heads) or _by_heads(rows, heads)
+    coded, headed = _by_codes(rows, heads), _by_heads(rows, heads)
+    if coded is None or (headed is not None and headed.head_row != coded.head_row):
+        return headed or coded  # the row of codes was sorted away from its heads
+    return coded
 
 
 def _by_codes(rows: Rows, heads: Collection[str]) -> FormTable | None:
@@ -147,7 +160,7 @@ def _by_codes(rows: Rows, heads: Collection[str]) -> FormTable | None:
                 for role, text in (("place", "地区代码"), ("place_name", "地区"), ("note", HEADS["note"])):
                     if text in names:
                         found.setdefault(role, names.index(text))
-            return FormTable(index + 1, found, tuple(repeated))
+            return FormTable(min(index + 1, len(rows) - 1), found, tuple(repeated))
     return None
 
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from dafeng.base.form import HEADS, FormIssue, FormLine
+from dafeng.base.period import Period
 from dafeng.base.quantity import fold_width
 from dafeng.catalog import Catalog
 from dafeng.intake.form_cells import FormCells, RowAnswer, marks_of
 from dafeng.intake.form_head import HeadReader
+from dafeng.intake.form_history import check_history
 from dafeng.intake.form_kinds import FORM_KINDS
 from dafeng.intake.form_layout import LINE_ID, FormTable, Rows, find_table
 from dafeng.intake.form_relations import check_answers
@@ -104,6 +106,10 @@ class LineReader(HeadReader):
         at = {role: column for role, column in table.columns.items() if column < len(row)}
         texts = {role: (row[column] or "") for role, column in at.items() if row[column] is not None}
         filled = [role for role in ("value", "reason") if role in texts]
+        if len(texts) >= 3 and all(fold_width(text) == fold_width(HEADS[role]) for role, text in texts.items()):
+            for role, text in texts.items():  # the heads once more, over a second table
+                cells.mark(sheet, index, at[role], text, "printed")
+            return
         line, problem, detail = self._line_of(texts)
         shown = texts.get("line") or texts.get("code") or texts.get("title") or next(text for text in row if text)
         if line is None:
@@ -123,8 +129,6 @@ class LineReader(HeadReader):
                     [problem],
                 )
             return
-        if problem:
-            cells.tell(problem, sheet, cell_name(index, at.get("title", 0)), value=line.title, detail=detail)
         answer = self._answer(sheet, index, at, texts, line, marks)
         self._answers[line.id].append(answer)
 
@@ -133,31 +137,41 @@ class LineReader(HeadReader):
         code, title = texts.get("code", "").strip(), fold_width(texts.get("title", ""))
         own = fold_width(texts.get("line", ""))
         line = self._lines.get(own)
-        if line is not None:
-            if code and code != (line.indicator or line.field):
-                return None, "form.row.doubtful", f"指标代码“{code}”"
-            if title and not _is_title(title, line):
-                named = self.catalog.indicator_named(_bare(title))
-                others = [other for other in self._by_title.get(_bare(title), ()) if other.id != line.id]
-                if others or (named is not None and named.id != line.indicator):
-                    return None, "form.row.doubtful", f"指标名称“{texts['title'].strip()}”"
-            return line, "", ""
-        if LINE_ID.fullmatch(own):
-            return None, "form.row.foreign", ""
-        found = self._by_code.get(code) or self._by_title.get(_bare(title)) or []
-        if len(found) > 1:
-            meaning, unit = fold_width(texts.get("meaning", "")), fold_width(texts.get("unit", ""))
-            narrowed = [one for one in found if _is_title(title, one)] or found
-            found = [one for one in narrowed if fold_width(one.meaning) == meaning]
+        if line is None:
+            if LINE_ID.fullmatch(own):
+                return None, "form.row.foreign", ""
+            found = self._by_code.get(code) or self._by_title.get(_bare(title)) or []
             if len(found) > 1:
-                found = [one for one in found if fold_width(one.unit) == unit]
-        if len(found) != 1:
-            named = self.catalog.indicator_named(code or _bare(title))
-            hint = f"目录中有此指标（{named.id}），但没有发表给本单位" if named else "目录中没有此指标"
-            return None, "form.row.added", hint
-        if "line" in texts:
-            return None, "form.row.doubtful", "表单各行"
-        return found[0], "form.row.by-code" if own else "", "指标代码" if code else "名称"
+                meaning, unit = fold_width(texts.get("meaning", "")), fold_width(texts.get("unit", ""))
+                narrowed = [one for one in found if _is_title(title, one)] or found
+                found = [one for one in narrowed if fold_width(one.meaning) == meaning]
+                if len(found) > 1:
+                    found = [one for one in found if fold_width(one.unit) == unit]
+            if len(found) != 1:
+                named = self.catalog.indicator_named(code or _bare(title))
+                hint = f"目录中有此指标（{named.id}），但没有发表给本单位" if named else "目录中没有此指标"
+                return None, "form.row.added", hint
+            if "line" in texts:
+                return None, "form.row.doubtful", "表单各行"
+            line = found[0]
+        against = self._against(texts, line)
+        return (None, "form.row.doubtful", against) if against else (line, "", "")
+
+    def _against(self, texts: Mapping[str, str], line: FormLine) -> str:
+        """Return what in a row says that it is another line, empty where nothing does."""
+        code, title = texts.get("code", "").strip(), fold_width(texts.get("title", ""))
+        if code and code != (line.indicator or line.field):
+            return f"指标代码“{code}”"
+        if title and not _is_title(title, line):
+            named = self.catalog.indicator_named(_bare(title))
+            others = [other for other in self._by_title.get(_bare(title), ()) if other.id != line.id]
+            if others or (named is not None and named.id != line.indicator):
+                return f"指标名称“{texts['title'].strip()}”"
+        meaning = fold_width(texts.get("meaning", ""))
+        alike = self._by_code[line.indicator or line.field]
+        if meaning and meaning != fold_width(line.meaning) and any(fold_width(one.meaning) == meaning for one in alike):
+            return f"范围与口径“{texts['meaning'].strip()}”"
+        return ""
 
     def _answer(
         self,
@@ -308,7 +322,9 @@ class LineReader(HeadReader):
             for answer in blank:
                 where = cell_name(answer.row, answer.column) if answer.row >= 0 else ""
                 self.cells.tell("form.value.blank", answer.sheet or sheet, where, detail=answer.line.title)
-        return check_answers(answers, self.cells)
+        return check_answers(
+            check_history(answers, self.cells), self.cells, Period.parse(self.issue.period).start.year
+        )
 
     def _one(self, line: FormLine) -> RowAnswer:
         found = self._answers.get(line.id, [])

@@ -16,13 +16,14 @@ from typing import Any, Final
 import polars as pl
 
 from dafeng.base.finding import Finding
-from dafeng.base.form import ANSWER_SCHEMA, FormIssue
+from dafeng.base.form import ANSWER_SCHEMA, FormIssue, guide_rows
 from dafeng.base.ledger import MACHINE_SHEET
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import BREAKDOWNS, SCHEMA, ObservationKind, Review
+from dafeng.base.quantity import fold_width
 from dafeng.catalog import Catalog
 from dafeng.intake.form_cells import FormCells, RowAnswer
-from dafeng.intake.form_layout import Identity, Rows, identity_of
+from dafeng.intake.form_layout import Identity, Rows, identity_of, is_guide
 from dafeng.intake.form_lines import LineReader
 from dafeng.intake.form_rows import RowsReader
 from dafeng.intake.reading import read_sheets
@@ -35,7 +36,6 @@ FORM_CELLS_SCHEMA: Final[dict[str, pl.DataType]] = dict.fromkeys(
 )
 """Columns of the table of cells. ``fate`` is printed (what the form came with), answer, answer_with_finding, reason, note,
 head, changed (printed text or last value altered, not taken), refused, stray, set_aside (sheets that are no form)."""
-_GUIDE: Final = "填报说明"
 _LIMITS: Final = Limits(cells=2_000_000)
 
 
@@ -124,13 +124,15 @@ def read_form(
     issue, accepted = _issue_of(said, known if issues is not None else None, cells)
     answers: list[RowAnswer] = []
     head: dict[str, str] = {}
+    printed: set[str] = set()
     if issue is not None:
         reader = (LineReader if issue.layout == "lines" else RowsReader)(issue, catalog, cells)
         for sheet, rows in sheets:
             _read_sheet(reader, sheet, rows, cells)
         answers, head = reader.finish(), reader.head
-        accepted = accepted and reader.accepted
-    _fates_of_rest(sheets, cells, issue)
+        accepted = accepted and reader.accepted and bool(cells.read_sheets)
+        printed = {fold_width(text) for one in (issue, said.embedded) if one for row in guide_rows(one) for text in row}
+    _fates_of_rest(sheets, cells, issue, printed)
     if not accepted:
         cells.refuse_all()
         answers = [answer.refused() for answer in answers]
@@ -138,10 +140,16 @@ def read_form(
 
 
 def _read_sheet(reader: LineReader | RowsReader, sheet: Sheet, rows: Rows, cells: FormCells) -> None:
-    if sheet.name in (MACHINE_SHEET, _GUIDE):
+    if sheet.name == MACHINE_SHEET:
+        return
+    for row, column, text in sheet.remarks:
+        cells.tell("form.cell.remark", sheet.name, cell_name(row, column), value=text[:60])
+    if is_guide(sheet, rows):
         return
     if reader.read(sheet, rows):
         names = {finding.name for finding in sheet.findings}
+        if not sheet.name or "intake.file.old-format" in names:
+            cells.tell("form.file.old-format", sheet.name, value="XLS" if sheet.name else "CSV")
         if "intake.sheet.hidden" in names:
             cells.tell("form.sheet.hidden", sheet.name, value=sheet.name)
         if "intake.sheet.hidden-lines" in names:
@@ -185,16 +193,21 @@ def _issue_of(said: Identity, known: Mapping[str, FormIssue] | None, cells: Form
     return embedded, False
 
 
-def _fates_of_rest(sheets: list[tuple[Sheet, Rows]], cells: FormCells, issue: FormIssue | None) -> None:
-    """Give a fate to every filled cell that has none: other sheets are set aside, the rest is stray."""
+def _fates_of_rest(
+    sheets: list[tuple[Sheet, Rows]], cells: FormCells, issue: FormIssue | None, printed: set[str]
+) -> None:
+    """Give a fate to every filled cell that has none: other sheets are set aside, the rest is stray.
+
+    Of the sheet of explanations only what was `printed` there is; what somebody wrote beside it is stray.
+    """
     for sheet, rows in sheets:
-        printed = sheet.name in (MACHINE_SHEET, _GUIDE)
-        read = sheet.name in cells.read_sheets
+        guide = issue is not None and is_guide(sheet, rows)
+        read = guide or sheet.name in cells.read_sheets
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
                 if text is None or cells.has(sheet.name, row, column):
                     continue
-                if printed:
+                if sheet.name == MACHINE_SHEET or (guide and fold_width(text) in printed):
                     cells.mark(sheet.name, row, column, text, "printed")
                 elif issue is None:
                     cells.mark(sheet.name, row, column, text, "refused")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 
 from dafeng.base.errors import DafengError
+from dafeng.catalog.form_checks import REPORT_YEAR
 from dafeng.catalog.expression import FieldType, evaluate, expression_names
 from dafeng.intake.form_cells import FormCells, RowAnswer
 from dafeng.intake.form_values import factor_of
@@ -17,7 +18,7 @@ from dafeng.intake.sheets import cell_name
 __all__ = ["check_answers"]
 
 
-def check_answers(answers: Sequence[RowAnswer], cells: FormCells) -> list[RowAnswer]:
+def check_answers(answers: Sequence[RowAnswer], cells: FormCells, year: int) -> list[RowAnswer]:
     """Return the answers, those that break a relation of their form marked; what is unknown breaks nothing.
 
     Parameters
@@ -26,6 +27,8 @@ def check_answers(answers: Sequence[RowAnswer], cells: FormCells) -> list[RowAns
         All answers of a form; for a form of rows those of one row have one `row_code`.
     cells : FormCells
         Collects the findings.
+    year : int
+        Year of the period asked for, `report_year` in a relation.
     """
     checks = {answer.line.field: answer.line.check for answer in answers if answer.line.check}
     if not checks:
@@ -41,6 +44,9 @@ def check_answers(answers: Sequence[RowAnswer], cells: FormCells) -> list[RowAns
             rows[_row_of(answer)][line.field] = None if answer.value is None else answer.value / factor
     if not rows:
         return list(answers)
+    types[REPORT_YEAR] = FieldType(unit="年")
+    for values in rows.values():
+        values[REPORT_YEAR] = year
     keys = list(rows)
     frame = pl.DataFrame(
         {name: [rows[key].get(name) for key in keys] for name in types}, schema=dict.fromkeys(types, pl.Float64())
@@ -68,7 +74,7 @@ def _marked(
     text = broken.get((answer.line.field, *_row_of(answer)))
     if text is None:
         return answer
-    named = "、".join(titles[name] for name in dict.fromkeys(expression_names(text)))
+    named = "、".join(titles.get(name, "报告年份") for name in dict.fromkeys(expression_names(text)))
     where = cell_name(answer.row, answer.column) if answer.row >= 0 else ""
     cells.tell("form.check.failed", answer.sheet, where, value=text, detail=named)
     if answer.state != "answered":

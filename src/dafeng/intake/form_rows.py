@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from dafeng.base.form import FormIssue, FormLine
+from dafeng.base.period import Period
 from dafeng.base.quantity import fold_width
 from dafeng.catalog import Catalog
 from dafeng.intake.form_cells import FormCells, RowAnswer, marks_of
@@ -22,6 +23,8 @@ from dafeng.intake.sheets import Sheet, cell_name
 __all__ = ["RowsReader"]
 
 _CUT_OFF: Final = re.compile(r"\d(?:\.\d+)?[eE]\+?\d{2,}")
+_EXACT: Final = 15
+"""Digits that a spreadsheet keeps of a number; a longer code typed as a number ends in zeros."""
 _HEAD_UNIT: Final = re.compile(r"[(（]([^()（）]+)[)）]$")
 
 
@@ -42,7 +45,8 @@ class RowsReader(HeadReader):
             return False
         cells, name = self.cells, sheet.name
         cells.read_sheets.add(name)
-        first = table.head_row - 1 if set(rows[table.head_row - 1]) & set(self._heads) else table.head_row
+        above = rows[table.head_row - 1] if table.head_row else ()
+        first = table.head_row - 1 if set(above) & set(self._heads) else table.head_row
         self.read_head(sheet, rows, first)
         units = self._column_heads(name, rows, table, first)
         for role, column in table.repeated:
@@ -59,8 +63,9 @@ class RowsReader(HeadReader):
         return True
 
     def _column_heads(self, sheet: str, rows: Rows, table: FormTable, first: int) -> dict[str, str | None]:
-        """Mark codes and heads; return the unit of each column whose unit was altered, None where it cannot be used."""
+        """Mark codes and heads; return the unit of each column whose unit was altered, None where the column cannot be used."""
         units: dict[str, str | None] = {}
+        owners = {fold_width(head): role for role, head in self._heads.items()}
         lines = {line.id: line for line in self.issue.lines}
         for role, column in table.columns.items():
             for row in range(first, table.head_row + 1):
@@ -72,6 +77,12 @@ class RowsReader(HeadReader):
                     self.cells.mark(sheet, row, column, text, "printed")
                     continue
                 line = lines[role]
+                if owners.get(fold_width(text), role) != role:
+                    units[role] = None
+                    self.cells.problem(
+                        "form.column.doubtful", sheet, row, column, text, "changed", detail=line.title
+                    )
+                    continue
                 found = _HEAD_UNIT.search(text.strip())
                 unit = found[1] if found else ""
                 if line.type != "number" or not unit or fold_width(unit) == fold_width(line.unit):
@@ -102,8 +113,12 @@ class RowsReader(HeadReader):
         texts = {role: row[column] or "" for role, column in at.items()}
         if not texts:
             return
+        if all(text in self._heads or text in ("列码", "note") for text in texts.values()):
+            for role, text in texts.items():  # the row of codes, sorted among the others
+                cells.mark(sheet, index, at[role], text, "printed")
+            return
         lines = [line for line in self.issue.lines if line.id in texts]
-        code, name, problem = self._subject(texts)
+        code, name, problem, why = self._subject(texts)
         if self.issue.subject == "place":
             for role in ("place", "place_name"):
                 if role in at:
@@ -112,13 +127,7 @@ class RowsReader(HeadReader):
             if not lines and set(texts) <= {"place", "place_name"}:
                 return
             shown = code or name or next(iter(texts.values()))
-            cells.tell(
-                problem,
-                sheet,
-                cell_name(index, min(at.values())),
-                value=shown,
-                detail="对象代码" if code else "没有对象代码与名称",
-            )
+            cells.tell(problem, sheet, cell_name(index, min(at.values())), value=shown, detail=why)
             for line in lines:
                 cells.mark(sheet, index, at[line.id], texts[line.id], "refused", [problem])
         if "note" in at:
@@ -150,21 +159,31 @@ class RowsReader(HeadReader):
     def _place(self, code: str) -> str:
         return code if self.issue.subject == "place" else ""
 
-    def _subject(self, texts: Mapping[str, str]) -> tuple[str, str, str]:
-        """Return code and name of the subject of a row, and what is wrong with them."""
+    def _subject(self, texts: Mapping[str, str]) -> tuple[str, str, str, str]:
+        """Return code and name of the subject of a row, the finding about them and what is wrong."""
         if self.issue.subject == "place":
             code, name = texts.get("place", "").strip(), texts.get("place_name", "").strip()
             found = code if code in self._subjects else self._codes.get(fold_width(name), "")
             if not found:
-                return code, name, "form.row.added"
-            wrong = name and fold_width(name) != fold_width(self._subjects[found])
-            return found, self._subjects[found], "form.row.doubtful" if wrong else ""
+                return code, name, "form.row.added", "不在所发的地区之中"
+            if name and fold_width(name) != fold_width(self._subjects[found]):
+                return found, self._subjects[found], "form.row.nobody", "代码与名称不是同一个对象"
+            return found, self._subjects[found], "", ""
         codes = [texts[line.id].strip() for line in self.issue.lines[:2] if line.type == "code" and line.id in texts]
         names = [texts[line.id].strip() for line in self.issue.lines if line.type == "text" and line.id in texts]
-        code, name = (codes or [""])[0], (names or [""])[0]
-        if _CUT_OFF.fullmatch(code) or not (code or name):
-            return code, name, "form.row.doubtful"
-        return code, name, ""
+        own = self.issue.name_line
+        named = texts.get(own.id, "").strip() if own is not None else ""
+        code, name = (codes or [""])[0], named or (names or [""])[0]
+        if not code:
+            code = self._codes.get(fold_width(name), "")
+        rounded = len(code) > _EXACT and code.isdigit() and set(code[_EXACT:]) == {"0"} and code not in self._subjects
+        if not (code or name):
+            return code, name, "form.row.nobody", "没有对象代码与名称"
+        if _CUT_OFF.fullmatch(code) or rounded:
+            return code, name, "form.row.nobody", "代码按数字存下，后几位已丢失"
+        if code in self._subjects and self._codes.get(fold_width(name), code) != code:
+            return code, name, "form.row.nobody", "代码与名称不是同一个对象"
+        return code, name, "", ""
 
     def _cell(
         self,
@@ -187,9 +206,9 @@ class RowsReader(HeadReader):
         if reason is not None:
             cells.mark(sheet, row, column, text, "reason")
             return replace(blank, state="reason_given", missing=reason, shown=text, note=note)
-        if line.id in units and units[line.id] is None:
-            cells.mark(sheet, row, column, text, "refused", ["form.unit.unknown"])
-            return replace(blank, state="refused", shown=text, note=note, problems=("form.unit.unknown",))
+        if line.id in units and units[line.id] is None:  # told at the head of the column
+            cells.mark(sheet, row, column, text, "refused", ["form.column.doubtful"])
+            return replace(blank, state="refused", shown=text, note=note, problems=("form.column.doubtful",))
         said = read_cell(text, line, mark=marks.get((row, column), ""), unit=units.get(line.id))
         names = tuple(problem.name for problem in said.problems)
         refused = any(FORM_KINDS[one].refuse for one in names)
@@ -231,7 +250,7 @@ class RowsReader(HeadReader):
                 rows = f"{line.title}，{len(blank)} 行"
                 where = cell_name(blank[0].row, blank[0].column) if blank[0].row >= 0 else ""
                 cells.tell("form.value.blank", min(cells.read_sheets, default=""), where, detail=rows)
-        return check_answers(answers, cells)
+        return check_answers(answers, cells, Period.parse(self.issue.period).start.year)
 
     def _one(self, found: list[list[RowAnswer]]) -> list[RowAnswer]:
         """Return the answers of one subject: rows that say the same count once, rows that differ not at all."""

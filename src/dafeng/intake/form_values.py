@@ -123,6 +123,9 @@ def read_cell(text: str, line: FormLine, *, mark: str = "", unit: str | None = N
             answer.text = chosen
     else:
         answer.text = text.strip()
+        if line.lengths and len(answer.text) not in line.lengths:
+            lengths = "、".join(map(str, line.lengths))
+            answer.problems.append(Problem("form.value.code-length", text, f"{title}，应为 {lengths} 位"))
     return answer
 
 

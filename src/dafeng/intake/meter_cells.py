@@ -44,6 +44,8 @@ class ReadingOptions:
         Decimal mark; found where None.
     fold : str
         Which hour is meant when clocks are set back: order, first, second, refuse.
+    multiplied : bool, optional
+        Whether use has the multiplier of its meter in it already; found where None: it has beside a column of multipliers.
     unknown : str
         refuse or keep readings of meters that the register does not know.
     """
@@ -59,6 +61,7 @@ class ReadingOptions:
     day_first: bool | None = None
     decimal: Literal[".", ","] | None = None
     fold: Literal["order", "first", "second", "refuse"] = "order"
+    multiplied: bool | None = None
     unknown: Literal["refuse", "keep"] = "refuse"
 
 
@@ -96,7 +99,7 @@ class CellReader:
         slots : DataFrame
             who, zone, local, offset, span, problem, time_text (and s_… for beginnings): one a row, or one a cell where a column is a time.
         cells : DataFrame
-            One a cell, column by column: row, col, name, kind, value, unit, unit_cell, unit_head, sent_as, problem, text.
+            One a cell, column by column: row, col, name, kind, value, unit, unit_cell, unit_head, ratio, sent_as, problem, text.
         """
         comma = (
             self.options.decimal == ","
@@ -111,7 +114,11 @@ class CellReader:
             if texts.dtype.is_temporal() or texts.dtype == pl.Boolean:
                 continue
             read = read_values(texts, comma=comma)
-            if layout.form == "wide" and not read["value"].count() and read["problem"].count() > read.height // 2:
+            if (
+                (layout.form == "wide" or layout.several)
+                and not read["value"].count()
+                and read["problem"].count() > read.height // 2
+            ):
                 self.silent.append(column.name)
                 continue
             piece = read.with_columns(
@@ -121,6 +128,7 @@ class CellReader:
                 pl.lit(column.kind).alias("kind"),
                 (rows["unit"] if "unit" in rows.columns else pl.lit(None, pl.String)).alias("unit_cell"),
                 pl.lit(column.unit or None, pl.String).alias("unit_head"),
+                (rows["ratio"] if "ratio" in rows.columns else pl.lit(None, pl.Float64)).alias("ratio"),
                 (rows["mark"] if "mark" in rows.columns else pl.lit("")).fill_null("").alias("sent_as"),
                 pl.when(pl.col("problem").is_not_null()).then(texts.cast(pl.String)).alias("text"),
             )
@@ -149,13 +157,19 @@ class CellReader:
         for role in ("meter", "unit", "mark"):
             if role in columns:
                 built = built.with_columns(texts(role).cast(pl.String).str.strip_chars().alias(role))
+        if "multiplier" in columns:
+            built = built.with_columns(read_values(texts("multiplier"))["value"].alias("ratio"))
+        clock = next((role for role in ("clock", "time") if role in columns), None)
+        dated = _dates(frame, columns)
+        if dated is not None and clock == "time" and not _clocks_alone(texts("time")):
+            dated = None
         main = next((role for role in ("time", "end", "date") if role in columns), None)
         if main is None and "start" in columns:
             main = "start"
-        if main is not None:
-            source = texts(main)
-            if main == "date" and "clock" in columns:
-                source = source.cast(pl.String) + " " + _clock_texts(texts("clock"))
+        if dated is not None or main is not None:
+            source = texts(str(main)) if dated is None else dated
+            if dated is not None and clock is not None:
+                source = source.cast(pl.String) + " " + _clock_texts(texts(clock))
             built = built.hstack(self._times(source))
             shown = source.cast(pl.String) if source.dtype != pl.String else source
             built = built.with_columns(pl.when(pl.col("problem").is_not_null()).then(shown).alias("time_text"))
@@ -210,6 +224,28 @@ class CellReader:
             pl.lit(None, pl.String).alias("problem"),
             pl.lit(None, pl.String).alias("time_text"),
         )
+
+
+def _dates(frame: pl.DataFrame, columns: Mapping[str, int]) -> pl.Series | None:
+    """Return the dates of rows: their column, or year, month and day of three."""
+    if "date" in columns:
+        return frame[f"c{columns['date']}"]
+    if not {"year", "month"} <= columns.keys():
+        return None
+    parts = [
+        frame[f"c{columns[role]}"].cast(pl.String).str.strip_chars("年月日 ")
+        for role in ("year", "month", "day")
+        if role in columns
+    ]
+    return pl.select(pl.concat_str(parts, separator="-")).to_series()
+
+
+def _clocks_alone(texts: pl.Series) -> bool:
+    """Return whether a column of times holds times of day without a date."""
+    if texts.dtype == pl.Time:
+        return True
+    said = texts.cast(pl.String).str.strip_chars().drop_nulls()
+    return said.len() > 0 and bool(said.str.contains(r"^(?:\d{1,2}(?:[:：时点]\d{0,2}){0,2}分?|0?\.\d+|1\.0+)$").all())
 
 
 def _clock_texts(clocks: pl.Series) -> pl.Series:

@@ -35,10 +35,41 @@ class MeterForm(StrEnum):
 _HEAD: Final = 1 << 16
 _LINES: Final = 30
 _ACCOUNT: Final = frozenset(
-    "户号 用户编号 用户号 客户编号 客户号 用电户号 用气户号 用热户号 户编号 缴费户号 账户 account accountno accountid customerno customerid".split()
+    [
+        "户号",
+        "用户编号",
+        "用户号",
+        "客户编号",
+        "客户号",
+        "用电户号",
+        "用气户号",
+        "用热户号",
+        "户编号",
+        "缴费户号",
+        "账户",
+        "account",
+        "accountno",
+        "accountid",
+        "customerno",
+        "customerid",
+    ]
 )
 _METER: Final = frozenset(
-    "表号 表计编号 仪表编号 仪表 支路编号 回路编号 设备编号 设备号 meter meterid metercode pointid 测点".split()
+    [
+        "表号",
+        "表计编号",
+        "仪表编号",
+        "仪表",
+        "支路编号",
+        "回路编号",
+        "设备编号",
+        "设备号",
+        "meter",
+        "meterid",
+        "metercode",
+        "pointid",
+        "测点",
+    ]
 )
 _WEATHER: Final = re.compile(
     r"^(气温|温度|干球温度|室外温度|平均气温|日平均气温|露点温度|airtemp(erature)?|temperature|drybulb|tair|ghi|dhi|dni|总辐射|相对湿度|relhumidity|relativehumidity)(pct|c|℃|°c)?$"

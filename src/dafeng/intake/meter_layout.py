@@ -18,26 +18,31 @@ from dafeng.base.quantity import fold_width, read_unit
 from dafeng.intake.meter_times import read_times
 from dafeng.intake.sheets import Sheet
 
-__all__ = ["ROLES", "Layout", "ValueColumn", "find_layout", "role_of_header", "split_unit"]
+__all__ = ["ROLES", "Layout", "ValueColumn", "find_layout", "is_total", "role_of_header", "split_unit"]
 
 ROLES: Final[dict[str, str]] = {
     "meter": "表号 表计编号 表计号 表具编号 表具号 仪表编号 仪表号 仪表 电表号 电表编号 水表号 水表编号 气表号 热表号 热表编号 表计 表计id 表id 计量点 "
-    "计量点编号 计量点号 测点 测点编号 支路编号 支路 设备编号 设备号 资产编号 meter meterid meterno meternumber metercode deviceid device sensor",
+    "计量点编号 计量点号 测点 测点编号 监测点 监测点编号 支路编号 支路 回路 回路编号 设备编号 设备号 资产编号 资产号 表资产号 电能表编号 电能表资产号 出厂编号 表地址 通讯地址 meter meterid meterno meternumber metercode deviceid device sensor",
     "time": "时间 采集时间 采样时间 抄表时间 抄见时间 数据时间 记录时间 日期时间 时间戳 time timestamp datetime at timeutc timestamputc datetimelocal "
     "timestamplocal localtime readingtime readat timerounded",
-    "date": "日期 数据日期 抄表日期 采集日期 用电日期 date day",
-    "clock": "时刻 时点 小时 钟点 clock hour timeofday",
+    "date": "日期 数据日期 抄表日期 采集日期 用电日期 月份 年月 数据月份 date day",
+    "year": "年 年份 year",
+    "month": "月 month",
+    "day": "日",
+    "clock": "时刻 时点 小时 时 钟点 clock hour timeofday",
     "start": "开始时间 起始时间 起时间 区间起 起始日期 开始日期 上次抄表日期 上次抄表时间 start starttime from fstarthour begin",
     "end": "结束时间 截止时间 终止时间 止时间 区间止 截止日期 结束日期 终止日期 本次抄表日期 本次抄表时间 end endtime to fendhour until",
-    "register": "读数 表底 表底数 示数 表码 抄见数 抄见读数 本次读数 本次示数 本次表码 止码 止数 累计读数 累计值 累积值 累计量 表读数 底码 正向有功总 "
+    "register": "读数 表底 表底数 示数 表码 抄见数 抄见读数 本次读数 本次示数 本次表码 止码 止数 累计读数 累计值 累积值 累计量 表读数 底码 正向有功总 正向有功 正向有功电能 正向有功总电能 有功总 组合有功总 总示数 "
     "reading register cumulative index counter",
     "interval": "用量 用电量 电量 用能量 能耗 耗电量 用水量 水量 耗水量 用气量 气量 耗气量 用热量 热量 耗热量 用冷量 增量 差值 时段用量 抄见电量 结算电量 计费电量 "
-    "本期用量 使用量 consumption usage energy amount delta",
-    "value": "值 数值 数据 value val data",
+    "本期用量 使用量 总电量 总用电量 总用量 有功电量 正向有功电量 日电量 日用电量 月电量 月用电量 小时电量 consumption usage energy amount delta",
+    "value": "值 数值 数据 电能 总 value val data",
     "unit": "单位 计量单位 unit units",
     "mark": "状态 标志 标识 质量 质量码 质量标志 数据质量 数据状态 mark quality flag status qualityflag",
-    "ignored": "序号 编号 星期 备注 说明 注 名称 表名 表计名称 建筑 建筑名称 建筑代码 楼宇 位置 安装位置 户名 地址 倍率 综合倍率 变比 ct pt 上次读数 上次示数 "
-    "上次表码 起码 起数 no id dayofweek weekday remark note name building buildingid location customerid multiplier",
+    "ignored": "序号 编号 星期 备注 说明 注 名称 表名 表计名称 建筑 建筑名称 建筑代码 楼宇 位置 安装位置 户名 户号 用户编号 用户名称 客户编号 客户名称 "
+    "地址 变比 ct pt 上次读数 上次示数 上次表码 起码 起数 设备名称 支路名称 测点名称 no id dayofweek weekday remark note name building buildingid "
+    "location customerid",
+    "multiplier": "倍率 综合倍率 互感器倍率 multiplier",
     "total": "合计 总计 小计 sum total grandtotal",
 }
 """Headers by role, folded: no white space, no underscores, lower case."""
@@ -46,6 +51,17 @@ _BRACKET: Final = re.compile(r"^(?P<head>.*?)[(\[【](?P<inner>[^()\[\]【】]*)
 _SUFFIX: Final = re.compile(
     r"^(?P<head>.+?)[_/,，](?P<unit>kwh|mwh|gwh|wh|gj|mj|kw|mw|m3|m³|t|kg|千瓦时|度|立方米|吉焦|吨)$", re.I
 )
+_WORDS: Final = (
+    ("register", re.compile(r"示数|表底|底码|底数|累计|累积|正向有功|抄见数")),
+    ("interval", re.compile(r"用量|电量|能耗|水量|气量|热量|冷量")),
+)
+"""Words that tell a register from use where a header is not in `ROLES`."""
+_BESIDE: Final = re.compile(
+    r"反向|无功|视在|尖|峰|平|谷|上次|上期|上月|去年|同期|同比|环比|电压|电流|功率|瞬时|流量|流速|温度|湿度|压力|频率|因数|需量|剩余|金额|电费|单价"
+)
+"""Words of columns that stand beside the reading of a meter: other registers, tariffs, earlier readings, states."""
+_TARIFF: Final = re.compile(r"^(?:尖峰|高峰|低谷|深谷|尖|峰|平|谷)(?:段|时|时段)?(?:用?电量|示数|读数|表底)?$")
+_TOTAL_ROWS: Final = r"^\s*[(（]?(?:合\s*计|总\s*计|小\s*计|累计|(?:grand\s*)?total|sum)[:：)）]?\s*$"
 _CLOCK: Final = re.compile(r"^(\d{1,2})(?::(\d{2})(?::00)?|时|点)$|^(\d{1,2})(?:点|时)(\d{1,2})分$")
 _POINT: Final = re.compile(r"^(?:p|点|point|v|h)_?(\d{1,2})$", re.I)
 _HEADER_ROWS: Final = 30
@@ -97,6 +113,10 @@ class Layout:
         Headers that are not read.
     totals : tuple of str
         Columns of totals, not read.
+    unnamed : tuple of int
+        Columns without a header.
+    beside : tuple of str
+        Columns of what the meters counted in the other direction, not read.
     several : bool
         Whether one meter has several columns of values, so that each is a meter of its own.
     """
@@ -109,6 +129,8 @@ class Layout:
     ends: bool | None = None
     ignored: tuple[str, ...] = ()
     totals: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    unnamed: tuple[int, ...] = ()
     several: bool = False
 
 
@@ -146,6 +168,19 @@ def role_of_header(header: str) -> str | None:
         if role is not None:
             return role
     return None
+
+
+def is_total(texts: pl.Expr) -> pl.Expr:
+    """Return which texts name a total (合计, 小计, total) where a meter, an account or a time should stand."""
+    return texts.str.contains(f"(?i){_TOTAL_ROWS}").fill_null(False)
+
+
+def _kind_by_words(header: str) -> str | None:
+    """Return register or interval where a word of the header says so and none says that it stands beside the reading."""
+    text = fold_width(header)
+    if _BESIDE.search(text):
+        return None
+    return next((kind for kind, words in _WORDS if words.search(text)), None)
 
 
 def _minutes(header: str) -> int | None:
@@ -192,8 +227,10 @@ def _layout_of(row: int, cells: list[str], said: Mapping[str, str]) -> Layout | 
         if role not in (None, "ignored", "total", *_KINDS):
             columns.setdefault(str(role), index)
     clocks = [(index, _minutes(cell)) for index, cell in enumerate(cells) if roles[index] is None]
-    clocks = [(index, minutes) for index, minutes in clocks if minutes is not None]
-    timed = columns.keys() & {"time", "date", "start", "end"}
+    clocks = [(index, minutes) for index, minutes in clocks if minutes is not None] or _day_parts(cells, roles)
+    if "date" not in columns and "year" not in columns and "month" in columns:
+        columns["date"] = columns.pop("month")
+    timed = columns.keys() & {"time", "date", "start", "end"} or {"year", "month"} <= columns.keys()
     if "date" in columns and len(clocks) < 2:
         points = [
             (index, match)
@@ -216,6 +253,21 @@ def _layout_of(row: int, cells: list[str], said: Mapping[str, str]) -> Layout | 
     valued = [index for index, role in enumerate(roles) if role in _KINDS]
     free = [index for index, role in enumerate(roles) if role is None]
     form = "long" if "meter" in columns else "wide"
+    words = {index: kind for index in free if (kind := _kind_by_words(cells[index])) is not None}
+    if form == "long" and not valued:
+        totals = [index for index, role in enumerate(roles) if role == "total"]
+        if words:
+            valued = list(words)
+        elif totals and all(_TARIFF.fullmatch(fold_width(split_unit(cells[index])[0])) for index in free):
+            valued, words = totals[:1], {totals[0]: "value"}
+        elif any(_BESIDE.search(cells[index]) for index in free):
+            measured = [
+                index
+                for index in free
+                if not _BESIDE.search(cells[index]) or _TARIFF.fullmatch(split_unit(cells[index])[0])
+            ]
+            free = measured or free
+    roles = [words.get(index, role) if role in (None, "total") else role for index, role in enumerate(roles)]
     if form == "long" and valued:
         chosen = [index for index in valued if fold_width(cells[index]).casefold() in said] or valued
         best = min(_KINDS.index(str(roles[index])) for index in chosen)
@@ -231,6 +283,28 @@ def _layout_of(row: int, cells: list[str], said: Mapping[str, str]) -> Layout | 
     named = [(index, *split_unit(cells[index]), roles[index] or "value") for index in chosen]
     values = tuple(ValueColumn(index, name, kind, unit) for index, name, unit, kind in named)
     return _finish(form, row, cells, roles, columns, values)
+
+
+def _day_parts(cells: list[str], roles: list[str | None]) -> list[tuple[int, int | None]]:
+    """Return the clock of headers that a spreadsheet keeps as parts of a day (0, 0.0416…), or that number the hours (0…23, 1…24)."""
+    numbers = [
+        (index, float(cell))
+        for index, cell in enumerate(cells)
+        if roles[index] is None and re.fullmatch(r"\s*\d{1,2}(?:\.\d+)?\s*", cell)
+    ]
+    if "meter" in roles and [number for _, number in numbers] in (
+        [float(hour) for hour in range(24)],
+        [float(hour) for hour in range(1, 25)],
+    ):
+        return [(index, int(number) * 60) for index, number in numbers]
+    if len(numbers) < 12 or any(number > 1 for _, number in numbers):
+        return []
+    minutes = [(index, number * 1440) for index, number in numbers]
+    return (
+        [(index, round(number)) for index, number in minutes]
+        if all(abs(n - round(n)) < 0.01 for _, n in minutes)
+        else []
+    )
 
 
 def _numbered(points: list[tuple[int, int]]) -> list[tuple[int, int | None]]:
@@ -252,6 +326,7 @@ def _finish(
 ) -> Layout:
     used = {column.column for column in values} | set(columns.values())
     left = [index for index, cell in enumerate(cells) if cell.strip() and index not in used]
+    beside = [index for index in left if form == "long" and "反向" in cells[index]]
     time = cells[columns["time"]] if "time" in columns else ""
     folded = fold_width(time).casefold()
     zone = "UTC" if re.search(r"utc$|[(]utc[)]|gmt$|世界时", folded) else "+08:00" if "北京时间" in folded else None
@@ -265,8 +340,10 @@ def _finish(
         values,
         zone,
         ends,
-        tuple(cells[index].strip() for index in left if roles[index] != "total"),
+        tuple(cells[index].strip() for index in left if roles[index] != "total" and index not in beside),
         tuple(cells[index].strip() for index in left if roles[index] == "total"),
+        tuple(cells[index].strip() for index in beside),
+        tuple(index for index, cell in enumerate(cells) if not cell.strip()),
         form == "long" and len(values) > 1,
     )
 

@@ -34,6 +34,7 @@ REASONS: Final[dict[str, tuple[str, str, str]]] = {
     "time-ambiguous-fold": ("「{value}」在改回标准时的那天有两次，不知是哪一次", "带时差的时间，或按先后排列的两行", "用 fold 参数说明"),
     "end-not-after-start": ("结束时间「{value}」不晚于开始时间", "结束晚于开始", "核对两个时间"),
     "no-step": ("只有一个时间「{value}」，不知这个用量是多长时间的", "开始与结束时间，或至少两个时间", "用 step 参数写明时段长度"),
+    "total-row": ("「{value}」是合计行，不是读数", "每行一个读数", "无须处理；合计由系统另算"),
     "meter-blank": ("没有写明是哪块表", "每行一个表号", "补上表号"),
     "meter-unknown": ("表号「{value}」不在仪表台账中", "台账中的表号", "先在仪表台账登记这块表，或用 names 参数写明它对应哪块表，再重新导入"),
     "meter-damaged": ("表号「{value}」被表格软件写成了科学计数，位数已丢失", "文本格式的表号", "把该列设为文本格式，从来源重新导出"),
@@ -94,6 +95,8 @@ def refusal_findings(
         of_reason = grouped.filter(pl.col("reason") == reason)
         sentence, expected, next_step = reasons[reason]
         severity = {"duplicate": Severity.INFO, "replaced": Severity.WARNING}
+        if reason == "total-row":
+            severity["refused"] = Severity.INFO
         for row in of_reason.head(listed).iter_rows(named=True):
             several = f"（共 {row['rows']} 处，首处如下）" if row["rows"] > 1 else ""
             found.append(

@@ -15,14 +15,14 @@ from typing import Final
 
 import polars as pl
 
-from dafeng.base.errors import InputError, UnitError
+from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.meter import Meter
-from dafeng.base.quantity import conversion_factor, dimension_of, fold_width, same_dimension
 from dafeng.base.reading import READING_KEY, READING_SCHEMA
 from dafeng.intake.meter_cells import CellReader, ReadingOptions
-from dafeng.intake.meter_layout import Layout, find_layout
+from dafeng.intake.meter_layout import Layout, find_layout, is_total
 from dafeng.intake.meter_problems import FATE_SCHEMA, note, refusal_findings
+from dafeng.intake.meter_register import add_register, convert_units, take_out_multipliers
 from dafeng.intake.meter_spans import Labels, add_instants, interval_spans
 from dafeng.intake.meter_times import check_zone
 from dafeng.intake.reading import read_sheets, read_text_sheet
@@ -177,7 +177,6 @@ class _Reader:
         self.file, self.document, self.limits, self.received_at = file, document, limits, received_at
         self.options = options
         self.meters = meters
-        self.folded = {fold_width(name).casefold(): name for name in (meters or {})}
         self.findings: list[Finding] = []
         self.pending: list[pl.DataFrame] = []
         self.taken: list[pl.DataFrame] = []
@@ -231,9 +230,28 @@ class _Reader:
                 sheet.name,
                 severity=Severity.INFO,
             )
+        if layout.beside:
+            self.say(
+                "reverse-beside",
+                f"以下列是反向的读数，未读取：{'、'.join(layout.beside[:12])}",
+                sheet.name,
+                next_step="若要存入，用 columns 参数把要读的各列写为 register 或 interval，每列成为一块表「表号:列名」",
+            )
         if not typed:
             frame = frame.slice(layout.first_row)
             frame = frame.filter(~pl.all_horizontal(pl.exclude("row").is_null()))
+            unnamed = {column: frame[f"c{column}"].count() for column in layout.unnamed}
+            if any(unnamed.values()):
+                cells_in = "、".join(
+                    f"{column_letters(column)}（{count} 格）" for column, count in unnamed.items() if count
+                )
+                self.say(
+                    "columns-unnamed",
+                    f"没有列名的列中有内容，未读取：{cells_in}",
+                    sheet.name,
+                    next_step="补上列名；两行列名须并为一行",
+                    evidence={"cells": sum(unnamed.values())},
+                )
         reader = CellReader(self.options, self.file)
         slots, cells = reader.read(frame, layout)
         if reader.silent:
@@ -242,6 +260,7 @@ class _Reader:
                 "columns-without-numbers", f"以下列没有数，未作为仪表读取：{silent}", sheet.name, severity=Severity.INFO
             )
         if cells.is_empty():
+            self.say("no-rows", "表头之下没有读数", sheet.name, next_step="核对导出的时间范围")
             return
         slots = add_instants(slots, fold=self.options.fold)
         if "s_local" in slots.columns:
@@ -254,41 +273,7 @@ class _Reader:
                 sheet.name,
                 next_step="用 fold 参数说明，或改用带时差的时间",
             )
-        self._finish(sheet, layout, slots, self._known(cells))
-
-    def _known(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """Add meter, unit and kind of the register to the cells."""
-        rows = [self._resolve(name) for name in cells["name"].unique(maintain_order=True)]
-        schema = {
-            "name": pl.String(),
-            "meter": pl.String(),
-            "own_unit": pl.String(),
-            "own_kind": pl.String(),
-            "name_problem": pl.String(),
-        }
-        return cells.join(
-            pl.DataFrame(rows, schema=schema, orient="row"),
-            on="name",
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        )
-
-    def _resolve(self, name: str | None) -> tuple[str | None, str | None, str | None, str | None, str | None]:
-        text = (name or "").strip()
-        if not text:
-            return name, None, None, None, "meter-blank"
-        wanted = self.options.names.get(text, text)
-        if self.meters is None:
-            damaged = "E+" in text.upper() and text.upper().replace("E+", "").replace(".", "").isdigit()
-            return name, wanted, None, None, "meter-damaged" if damaged else None
-        found = wanted if wanted in self.meters else self.folded.get(fold_width(wanted).casefold())
-        if found is None and wanted.endswith(".0"):
-            found = self.folded.get(wanted[:-2].casefold())
-        if found is None:
-            return name, wanted, None, None, "meter-unknown" if self.options.unknown == "refuse" else None
-        meter = self.meters[found]
-        return name, found, meter.unit, None if meter.kind is None else str(meter.kind), None
+        self._finish(sheet, layout, slots, add_register(cells, self.meters, self.options))
 
     def _finish(self, sheet: Sheet, layout: Layout, slots: pl.DataFrame, cells: pl.DataFrame) -> None:
         repeats = cells.height // slots.height if layout.form in ("long", "wide") else 1
@@ -320,7 +305,12 @@ class _Reader:
             )
         else:
             cells = cells.with_columns(pl.lit(None, pl.Datetime("us", "UTC")).alias("start"))
-        cells = self._units(cells.filter("filled"))
+        cells, said_units = convert_units(cells.filter("filled"), self.options, self.file)
+        cells, said_ratios = take_out_multipliers(cells, self.options, self.file)
+        self.findings += [*said_units, *said_ratios]
+        cells = cells.with_columns(
+            time_problem=pl.when(is_total(pl.col("time_text"))).then(pl.lit("total-row")).otherwise("time_problem")
+        )
         mismatch = pl.when(pl.col("own_kind") != pl.col("kind")).then(pl.lit("kind-mismatch"))
         reason = pl.coalesce("name_problem", "time_problem", "problem", mismatch, "unit_problem")
         texts = (
@@ -380,71 +370,6 @@ class _Reader:
                 next_step="用 labelled 参数写明 start 或 end；错了会使各小时错开一个时段",
                 evidence={"ends": labels.ends},
             )
-
-    def _units(self, cells: pl.DataFrame) -> pl.DataFrame:
-        stated = pl.coalesce(
-            "unit",
-            pl.when(pl.col("unit_cell") != "").then("unit_cell"),
-            "unit_head",
-            pl.lit(self.options.unit or None, pl.String),
-        )
-        cells = cells.with_columns(stated.alias("unit"))
-        pairs = [self._factor(*pair) for pair in cells.select("unit", "own_unit").unique().iter_rows()]
-        schema = {
-            "unit": pl.String(),
-            "own_unit": pl.String(),
-            "stored": pl.String(),
-            "factor": pl.Float64(),
-            "power": pl.Boolean(),
-            "unit_problem": pl.String(),
-        }
-        table = pl.DataFrame(pairs, schema=schema, orient="row")
-        if table.height == 1:
-            cells = cells.with_columns(
-                pl.lit(table[name][0], kind).alias(name)
-                for name, kind in schema.items()
-                if name not in ("unit", "own_unit")
-            )
-        else:
-            cells = cells.join(table, on=["unit", "own_unit"], how="left", nulls_equal=True, maintain_order="left")
-        if table["power"].any():
-            hours = (pl.col("at") - pl.col("start")).dt.total_microseconds() / 3.6e9
-            of_interval = pl.col("power") & (pl.col("kind") == "interval")
-            cells = cells.with_columns(
-                value=pl.when(of_interval).then(pl.col("value") * hours).otherwise("value"),
-                unit_problem=pl.when(pl.col("power") & (pl.col("kind") == "register"))
-                .then(pl.lit("unit-mismatch"))
-                .otherwise("unit_problem"),
-            )
-            self.say(
-                "power-to-energy", "数值是功率，按时段平均功率乘以时段长度换算为电量（热量）", severity=Severity.INFO
-            )
-        if (table["factor"] != 1).any():
-            cells = cells.with_columns(value=pl.col("value") * pl.col("factor"))
-        return cells
-
-    def _factor(
-        self, unit: str | None, own: str | None
-    ) -> tuple[str | None, str | None, str | None, float, bool, str | None]:
-        """Return stored unit, factor, whether power becomes energy, and problem of a unit."""
-        if not unit:
-            return unit, own, own, 1.0, False, None
-        try:
-            if own is not None and same_dimension(unit, own):
-                return unit, own, own, conversion_factor(unit, own), False, None
-            power = dimension_of(unit) == dimension_of("kW")
-            if power and (own is None or same_dimension("kWh", own)):
-                return (
-                    unit,
-                    own,
-                    own or "kWh",
-                    conversion_factor(unit, "kW") * conversion_factor("kWh", own or "kWh"),
-                    True,
-                    None,
-                )
-        except UnitError:
-            return unit, own, own, 1.0, False, "unit-unknown"
-        return (unit, own, unit, 1.0, False, None) if own is None else (unit, own, own, 1.0, False, "unit-mismatch")
 
     def _leave(self, cells: pl.DataFrame, fate: str) -> None:
         if cells.height:

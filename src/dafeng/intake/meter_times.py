@@ -47,7 +47,8 @@ _PATTERNS: Final = (
     r"^(?P<y>[0-9]{4})(?:[-/.年](?P<mo>[0-9]{1,2})|(?P<mo2>[0-9]{2}))月?(?:份)?$",
 )
 _SERIAL: Final = r"^[0-9]{5}(?:\.[0-9]+)?$"
-_EPOCH: Final = r"^(?:[0-9]{10}|[0-9]{13})$"
+_EPOCH: Final = r"^(?:[0-9]{10}|[0-9]{13})(?:\.[0-9]+)?$"
+_WEEKDAY: Final = r"[(（]?(?:星期|周)[一二三四五六日天][)）]?"
 _FIRST_YEAR, _LAST_YEAR = 1980, 2100
 _FIXED: Final = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?")
 
@@ -131,7 +132,7 @@ def read_times(texts: pl.Series, *, day_first: bool | None = None) -> pl.DataFra
 
 
 def _read_odd(texts: pl.Series, day_first: bool | None) -> pl.DataFrame:
-    folded = texts.str.normalize("NFKC").str.strip_chars().str.to_uppercase()
+    folded = texts.str.normalize("NFKC").str.replace(_WEEKDAY, " ").str.strip_chars().str.to_uppercase()
     frame = pl.DataFrame({"text": texts, "folded": folded})
     columns = ("y", "mo", "d", "before", "h", "mi", "s", "f", "after", "off", "a", "b", "mo2")
     found = []

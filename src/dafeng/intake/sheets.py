@@ -75,6 +75,8 @@ class Sheet:
         Merged areas, counted from 0, ends included.
     findings : tuple of Finding
         What was seen while reading.
+    remarks : tuple of (row, column, text)
+        Comments (批注) on cells of an XLSX workbook, counted from 0.
 
     Examples
     --------
@@ -87,6 +89,7 @@ class Sheet:
     marks: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=MARK_SCHEMA))
     merged: tuple[tuple[int, int, int, int], ...] = ()
     findings: tuple[Finding, ...] = ()
+    remarks: tuple[tuple[int, int, str], ...] = ()
 
     @property
     def empty(self) -> bool:

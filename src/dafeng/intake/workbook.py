@@ -7,9 +7,11 @@ formula, whether its format is a percentage or a date, and where cells are merge
 from __future__ import annotations
 
 import io
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Final
 from xml.etree import ElementTree
 
@@ -167,8 +169,29 @@ def _read_book(archive: _Archive, file: str, *, clocks: bool) -> list[Sheet]:
         if part not in archive.names or "worksheets/" not in part:
             continue
         hidden = item.get("state", "visible") != "visible"
-        sheets.append(_read_sheet(archive, part, item.get("name", ""), space, strings, formats, epoch, hidden))
+        sheet = _read_sheet(archive, part, item.get("name", ""), space, strings, formats, epoch, hidden)
+        remarks = _remarks(archive, part, space)
+        sheets.append(replace(sheet, remarks=remarks) if remarks else sheet)
     return sheets
+
+
+def _remarks(archive: _Archive, part: str, space: str) -> tuple[tuple[int, int, str], ...]:
+    """Return the comments on the cells of a sheet."""
+    relations = posixpath.join(posixpath.dirname(part), "_rels", f"{posixpath.basename(part)}.rels")
+    if relations not in archive.names:
+        return ()
+    found = []
+    for item in archive.tree(relations):
+        target = posixpath.normpath(posixpath.join("/", posixpath.dirname(part), item.get("Target", "")))[1:]
+        if not item.get("Type", "").endswith("/comments") or target not in archive.names:
+            continue
+        for comment in archive.tree(target).iter(f"{space}comment"):
+            area = _area(f"{comment.get('ref', '')}:{comment.get('ref', '')}")
+            body = comment.find(f"{space}text")
+            text = "" if body is None else _text_of(body, space).strip()
+            if area is not None and text:
+                found.append((*area[:2], text))
+    return tuple(found)
 
 
 def _shared_strings(archive: _Archive, space: str) -> list[str]:

@@ -378,7 +378,8 @@ class DerivedTable:
         unchanged: bool = False,
     ) -> Replaced:
         """Write the new files part by part, then exchange all of them in one commit."""
-        built_on = self._log.load_or_create().version() if base is None else base
+        newest = self._log.load_or_create().version()  # before any file lies there, so that the folder is a table
+        built_on = newest if base is None else base
         before = _names(self._files(built_on)) if built_on >= 0 else {}
         staged: list[DataFile] = []
         changed: list[str] = []

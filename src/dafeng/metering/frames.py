@@ -26,6 +26,7 @@ __all__ = [
     "PERIOD_SCHEMA",
     "SUMS",
     "bits_of",
+    "bits_together",
     "event_points",
     "local_calendar",
     "meter_frame",
@@ -119,6 +120,11 @@ of the clock, and the kind of day (workday or rest)."""
 def seconds_of(instant: ibis.Value) -> ibis.Value:
     """Return seconds since 1970 of an instant as engines hold it, in UTC without time zone; fractions are cut off."""
     return instant.epoch_seconds().cast("float64").floor().cast("int64")
+
+
+@ibis.udf.agg.builtin(name="bit_or")  # type: ignore[untyped-decorator]
+def bits_together(bits: int) -> int:  # type: ignore[empty-body]
+    """Return all bits that any of the rows has: a function of DuckDB and of Spark, which Ibis names for DuckDB only."""
 
 
 def instant_of(seconds: ibis.Value) -> ibis.Value:

@@ -6,7 +6,7 @@ from typing import Final
 
 import ibis
 
-from dafeng.metering.frames import HOUR, SUMS, instant_of
+from dafeng.metering.frames import HOUR, SUMS, bits_together, instant_of
 
 __all__ = ["hours"]
 
@@ -82,7 +82,7 @@ def hours(intervals: ibis.Table, withheld: int, *, span: tuple[int, int] | None 
         over_year=_over(table, _YEAR),
         withheld=table.withheld.sum(),
         covered=covers.sum().cast("int64"),
-        flags=table.flags.bit_or(),
+        flags=bits_together(table.flags),
     )
     return sums.select("meter", *SUMS, "flags", hour=instant_of(sums.hour * HOUR)).select(
         "meter", "hour", *SUMS, "flags"

@@ -11,7 +11,7 @@ from typing import Final
 import ibis
 
 from dafeng.catalog.metering_schemas import MeterCheck
-from dafeng.metering.frames import HOUR, bits_of, seconds_of, withheld_bits
+from dafeng.metering.frames import HOUR, bits_of, bits_together, seconds_of, withheld_bits
 
 __all__ = ["current_readings", "intervals", "readings_set_aside", "row_evidence", "used_readings"]
 
@@ -346,7 +346,7 @@ def _marked(rows: ibis.Table, marks: ibis.Table) -> ibis.Table:
     spans = marks.select(span_meter="meter", span_from="start", span_to="end", span_bits="bits")
     touched = rows.join(spans, [rows.meter == spans.span_meter, rows.start < spans.span_to, rows.end > spans.span_from])
     added = touched.group_by(hit_meter=touched.meter, hit_start=touched.start, hit_end=touched.end).agg(
-        bits=touched.span_bits.bit_or()
+        bits=bits_together(touched.span_bits)
     )
     beside = rows.left_join(
         added, [rows.meter == added.hit_meter, rows.start == added.hit_start, rows.end == added.hit_end]

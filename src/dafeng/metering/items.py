@@ -11,7 +11,7 @@ import polars as pl
 from dafeng.base.errors import InputError
 from dafeng.base.meter import Meter, MeterShare
 from dafeng.catalog.metering_schemas import EnergyItem
-from dafeng.metering.frames import SUMS
+from dafeng.metering.frames import SUMS, bits_together
 
 __all__ = ["ITEM_SCHEMA", "contributions", "deciding", "direct_totals", "item_closure", "item_totals", "item_years"]
 
@@ -73,7 +73,7 @@ def contributions(
     >>> meters = [Meter(id="main", item="01000", **kept), Meter(id="floor", item="01000", parent="main", **kept),
     ...           Meter(id="lights", item="01A00", parent="main", **kept)]
     >>> contributions(meters, load_catalog().items).select("meter", "weight").rows()
-    [('lights', 1.0), ('main', 1.0)]
+    [('main', 1.0), ('lights', 1.0)]
     """
     known = {meter.id: meter for meter in meters}
     rows: list[tuple[str, str, str, float]] = []
@@ -169,7 +169,7 @@ def direct_totals(periods: ibis.Table, expected: ibis.Table, weights: ibis.Table
     heard = periods.select("meter", "period", *SUMS, "flags", expected=nought)
     both = ibis.union(heard, silent, distinct=False)
     one = both.group_by("meter", "period").agg(
-        **{name: both[name].sum() for name in (*SUMS, "expected")}, flags=both.flags.bit_or()
+        **{name: both[name].sum() for name in (*SUMS, "expected")}, flags=bits_together(both.flags)
     )
     table = one.join(weights, "meter")
     return table.group_by("building", "item", "period").agg(
@@ -178,7 +178,7 @@ def direct_totals(periods: ibis.Table, expected: ibis.Table, weights: ibis.Table
         expected=table.expected.sum().cast("int64"),
         meters=(table.expected > 0).cast("int64").sum(),
         reporting=(table.covered > 0).cast("int64").sum(),
-        flags=table.flags.bit_or(),
+        flags=bits_together(table.flags),
     )
 
 
@@ -240,7 +240,7 @@ def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table 
     given = givers.join(reach.select(*_KEYS, "above"), list(_KEYS))
     parts = given.group_by("building", "above", "period").agg(
         **{name: given[name].sum() for name in _COUNTED if name != "flags"},
-        flags=given.flags.bit_or(),
+        flags=bits_together(given.flags),
         heard=given.own.cast("int64").sum(),
     )
     zero, nought = ibis.literal(0.0), ibis.literal(0).cast("int64")
@@ -269,7 +269,9 @@ def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table 
     both = ibis.union(left, right.select(*left.columns), distinct=False)
     names = [name for name in left.columns if name not in _KEYS and not name.endswith("flags")]
     one = both.group_by(*_KEYS).agg(
-        **{name: both[name].sum() for name in names}, flags=both.flags.bit_or(), parts_flags=both.parts_flags.bit_or()
+        **{name: both[name].sum() for name in names},
+        flags=bits_together(both.flags),
+        parts_flags=bits_together(both.parts_flags),
     )
     own, has_parts = one.own > 0, one.heard > 0
     basis = ibis.cases(
@@ -312,7 +314,7 @@ def item_years(months: ibis.Table) -> ibis.Table:
         **{name: table[name].sum() for name in (*SUMS, "expected")},
         meters=table.meters.max(),
         reporting=table.reporting.max(),
-        flags=table.flags.bit_or(),
+        flags=bits_together(table.flags),
         low=table.basis.min(),
         high=table.basis.max(),
     )

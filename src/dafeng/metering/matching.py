@@ -116,7 +116,7 @@ def match_accounts(
     keep : int
         Proposals an account has at most.
     places : PlaceTree, optional
-        By it a place counts as the district (县区) that it lies in.
+        By it a place, by id or as written (市南区), counts as the district (县区) that it lies in.
 
     Returns
     -------
@@ -188,7 +188,8 @@ def _districts(frame: pl.DataFrame, places: PlaceTree | None) -> pl.DataFrame:
         return frame.with_columns(district=pl.col("place"))
     known = {}
     for place in frame["place"].unique().drop_nulls().sort():
-        chain = [places.get(place), *places.ancestors(place)] if place in places else []
+        named = [places.get(place)] if place in places else places.candidates(place)
+        chain = [named[0], *places.ancestors(named[0].id)] if len(named) == 1 else []
         known[place] = next((one.id for one in chain if one.level.value == "county"), None)
     return frame.with_columns(district=pl.col("place").replace_strict(known, default=None, return_dtype=pl.String))
 

@@ -13,7 +13,7 @@ from dafeng.base.place import PlaceKind, PlaceTree
 from dafeng.catalog.metering_schemas import EnergyItem
 from dafeng.metering.converting import BESIDE, NOT_ENERGY
 
-__all__ = ["PLACE_SCHEMA", "building_frame", "item_frame", "place_closure", "place_totals"]
+__all__ = ["PLACE_SCHEMA", "building_frame", "item_frame", "place_closure", "place_totals", "place_years"]
 
 PLACE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "place": pl.String(),
@@ -184,10 +184,50 @@ def place_totals(
     result = ibis.union(sums, rest.select(*sums.columns), distinct=False)
     same = (result.factors == result.other_factors) | result.factors.isnull()
     listed = ibis.ifelse(same, result.factors, result.other_factors + "," + result.factors)
-    whole_numbers = dict.fromkeys(("covered", "expected", "buildings", "reporting", "without_tce", "without_co2"), "int64")
+    whole_numbers = dict.fromkeys(
+        ("covered", "expected", "buildings", "reporting", "without_tce", "without_co2"), "int64"
+    )
     return (
         result.mutate(factors=ibis.literal("[") + listed.fill_null("") + "]")
         .rename(place="within")
         .cast(whole_numbers)
+        .select(*PLACE_SCHEMA)
+    )
+
+
+def place_years(months: ibis.Table) -> ibis.Table:
+    """Return years of places: the sums of their months.
+
+    Parameters
+    ----------
+    months : Table of `PLACE_SCHEMA`
+        Standard coal and carbon are already those of each month's factors.
+
+    Returns
+    -------
+    Table of `PLACE_SCHEMA`
+        buildings, reporting and area are those of the month with most; area_covered is weighted with the months' time in service.
+    """
+    keys = ["place", "place_kind", "period", "building_class", "carrier", "end_use"]
+    table = months.mutate(
+        period=months.period.truncate("Y").cast("date"), weighted=months.area_covered * months.expected
+    )
+    sums = table.group_by(*keys).agg(
+        **{
+            name: table[name].sum()
+            for name in ("amount", "spread", "withheld", "covered", "expected", *_TONNES, "weighted")
+        },
+        **{name: table[name].max() for name in ("buildings", "reporting", "area", "without_tce", "without_co2")},
+        first=table.factors.min(),
+        other=table.factors.max(),
+    )
+    return (
+        sums.mutate(
+            area_covered=ibis.ifelse(sums.expected > 0, sums.weighted / sums.expected, 0.0),
+            factors=ibis.ifelse(
+                sums.first == sums.other, sums.first, ibis.literal("[") + sums.first + "," + sums.other + "]"
+            ),
+        )
+        .cast(dict.fromkeys(("covered", "expected", "buildings", "reporting", "without_tce", "without_co2"), "int64"))
         .select(*PLACE_SCHEMA)
     )

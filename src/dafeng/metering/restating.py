@@ -27,8 +27,8 @@ _REACH: Final = 5
 """A changed reading moves the steps to its fourth neighbour at most: three back for one out of line, and the step before."""
 _NEEDED: Final = 4
 """Readings that must stand on either side of a span for the steps in it to be those of the whole series."""
-_LEFT: Final = (timedelta(days=3), timedelta(days=24), timedelta(days=200), None)
-_RIGHT: Final = (timedelta(days=3), timedelta(days=24), None)
+_LEFT: Final = (timedelta(days=3), timedelta(days=30), None)
+_RIGHT: Final = (timedelta(days=3), timedelta(days=30), None)
 """How far around a span to look for them, until enough are found on that side."""
 _GAP: Final = timedelta(days=40)
 
@@ -250,7 +250,9 @@ def _recomputed(engine: Engine, table: ibis.Table, spans: pl.DataFrame) -> Resta
             )
         )
     return Restated(
-        spans, found, pl.concat(days).select(list(PERIOD_SCHEMA)).cast(dict(PERIOD_SCHEMA)).sort("meter", "period")
+        spans,
+        found,
+        pl.concat(days).select(pl.col(name).cast(kind) for name, kind in PERIOD_SCHEMA.items()).sort("meter", "period"),
     )
 
 

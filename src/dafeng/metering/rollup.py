@@ -7,7 +7,7 @@ from typing import Final, Literal
 import ibis
 import polars as pl
 
-from dafeng.metering.frames import HOUR, SUMS, bits_of, seconds_of, withheld_bits  # noqa: F401
+from dafeng.metering.frames import HOUR, SUMS, bits_together, seconds_of
 
 __all__ = [
     "direct_months",
@@ -30,7 +30,7 @@ def _sums(table: ibis.Table, spread: str) -> dict[str, ibis.Value]:
         **totals,
         "spread": table[spread].sum(),
         "covered": totals["covered"].cast("int64"),
-        "flags": table.flags.bit_or(),
+        "flags": bits_together(table.flags),
     }
 
 

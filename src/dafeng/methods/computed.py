@@ -19,6 +19,7 @@ from dafeng.base.finding import Finding, Location, Severity
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import KEY, SCHEMA, MissingReason, Review
 from dafeng.catalog.schemas import Indicator
+from dafeng.methods.entered import Entered, of_lists
 from dafeng.methods.key_codes import Codes, Numbers, encode, key_numbers, row_numbers
 from dafeng.methods.row_ids import row_ids
 
@@ -216,15 +217,13 @@ def climb(
     """
     known = pl.col("known")
     nodes = rows.filter(pl.col(column) != root)
-    nodes = nodes.with_columns(group=pl.Series(row_numbers(nodes, group)))
     sums = rows.clear()
     for depth in sorted(tree["depth"].unique().to_list(), reverse=True):
         step = tree.filter(pl.col("depth") == depth)
-        parts = nodes.join(step, left_on=column, right_on="child").sort(["group", column])
+        parts = nodes.join(step, left_on=column, right_on="child").sort([*group, column])
         sums = (
-            parts.group_by(["group", "parent"], maintain_order=True)
+            parts.group_by([*group, "parent"], maintain_order=True)
             .agg(
-                *(pl.col(name).first() for name in group),
                 *(pl.col(name).filter(known).sum() for name in amounts),
                 *(
                     pl.when(pl.col(end).filter(known).null_count() == 0)
@@ -244,17 +243,17 @@ def climb(
             .with_columns(pl.when("excused").then(None).otherwise(pl.col("coverage")).alias("coverage"))
         )
         if depth > 1:
-            own = nodes.filter(known).select("group", column)
-            sums = sums.join(own, on=["group", column], how="anti")
+            own = nodes.filter(known).select([*group, column])
+            sums = sums.join(own, on=[*group, column], how="anti")
             nodes = pl.concat(
-                [nodes.join(sums.select("group", column), on=["group", column], how="anti"), sums],
+                [nodes.join(sums.select([*group, column]), on=[*group, column], how="anti"), sums],
                 how="diagonal_relaxed",
             )
-    return sums.filter(pl.col(column) == root).drop("group", strict=False)
+    return sums.filter(pl.col(column) == root)
 
 
 def write(
-    results: pl.DataFrame, indicators: Mapping[str, Indicator], *, rule: str
+    results: pl.DataFrame, indicators: Mapping[str, Indicator], *, rule: str, entered: Entered | None = None
 ) -> tuple[pl.DataFrame, pl.DataFrame, list[Finding]]:
     """Bring results into `SCHEMA`, one row a key, with their lineage.
 
@@ -269,9 +268,12 @@ def write(
     indicators : mapping from id to Indicator
     rule : str
         What was done, as lineage text; a column ``rule`` of `results` goes before it.
+    entered : Entered, optional
+        Lineage of what entered each row; goes before a column ``inputs`` of lists of ids.
     """
     if not results.height:
         return pl.DataFrame(schema=SCHEMA), pl.DataFrame(schema=LINEAGE_SCHEMA), []
+    entered = of_lists(results["inputs"]) if entered is None else entered
     ranks = [
         (indicator.id, dataset, rank)
         for indicator in indicators.values()
@@ -283,6 +285,7 @@ def write(
     amounts = ("value", "low", "high")
     rounded = results.with_columns(
         *(pl.when(pl.col(name).is_finite()).then(pl.col(name).round_sig_figs(_DIGITS)).alias(name) for name in amounts),
+        inputs=pl.int_range(results.height),
         was=pl.col("kind"),
         kind=pl.when(pl.col("kind").is_in(list(_KINDS))).then(pl.lit(DATASET)).otherwise(pl.col("kind")),
     )
@@ -323,11 +326,12 @@ def write(
         from_dataset=pl.col("dataset"),
         dataset=pl.lit(DATASET),
     )
-    details = _details(written, codes)
+    entered = entered.take(written["inputs"].to_numpy())
+    details = _details(written, entered, codes)
     said = [encode(written["text"]), encode(written["from_dataset"]), *codes.values()]
     if "factors" in written.columns:
         said.append(encode(written["factors"]))
-    ids = row_ids(said, written["inputs"], written["value"])
+    ids = row_ids(said, entered, written["value"])
     written = written.with_columns(detail=details, lineage=ids)
     lineage = written.select(
         id=pl.col("lineage"),
@@ -364,26 +368,20 @@ def _ranked(results: pl.DataFrame, precedence: pl.DataFrame, last: int) -> pl.Da
     )
 
 
-def _details(written: pl.DataFrame, codes: Mapping[str, Codes]) -> pl.Series:
+def _details(written: pl.DataFrame, entered: Entered, codes: Mapping[str, Codes]) -> pl.Series:
     """Return what lineage says about each result, as JSON: its dataset, the lineage of what entered, its key."""
 
     def quoted(known: Codes) -> pl.Expr:
         texts = [json.dumps(text, ensure_ascii=False) for text in known.texts]
         return pl.lit(texts[0]) if len(texts) == 1 else pl.lit(pl.Series(texts, dtype=pl.String).gather(known.numbers))
 
-    if not written.height:
-        return pl.Series([], dtype=pl.String)
-    inputs = written["inputs"].list.eval(pl.concat_str(pl.lit('"'), pl.element(), pl.lit('"'))).list.join(", ")
-    if inputs.str.contains(r"[\\\x00-\x1f]").any() or (written["inputs"].explode().str.contains('"')).any():
-        plain = [json.dumps(list(one), ensure_ascii=False)[1:-1] for one in written["inputs"].to_list()]
-        inputs = pl.Series(plain, dtype=pl.String)
     keys = [part for name in RESULT_KEY for part in (pl.lit(", "), quoted(codes[name]))][1:]
     factors = written["factors"] if "factors" in written.columns else None
     used = pl.lit("")
     if factors is not None:
         some = pl.concat_str(pl.lit(', "factors": ['), pl.lit(factors), pl.lit("]"))
         used = pl.when(pl.lit(factors) == "").then(pl.lit("")).otherwise(some)
-    return pl.DataFrame({"inputs": inputs}).select(
+    return pl.DataFrame({"inputs": entered.quoted()}).select(
         pl.concat_str(
             *(pl.lit('{"dataset": '), quoted(encode(written["from_dataset"])), pl.lit(', "inputs": ['), "inputs"),
             *(pl.lit('], "key": ['), *keys, pl.lit("]")),

@@ -20,6 +20,7 @@ from dafeng.base.observation import FACT_KINDS, KEY, Review
 from dafeng.base.period import Period
 from dafeng.catalog.schemas import Indicator
 from dafeng.methods.computed import REVIEWS, check_columns, left_out, refuse_twins
+from dafeng.methods.entered import Entered, entered_by, number_ids
 from dafeng.methods.key_codes import Codes, Numbers, encode, key_numbers
 
 __all__ = [
@@ -71,8 +72,8 @@ class Block(NamedTuple):
     """Days since 1970; `NEVER` where not said."""
     review: npt.NDArray[Any]
     """Place among the states of review."""
-    lineage: pl.Series | None
-    """Lineage ids of what entered, a sorted list a row; None where no row has any."""
+    lineage: Entered | None
+    """Lineage ids of what entered; None where no row has any."""
 
     @property
     def height(self) -> int:
@@ -85,9 +86,6 @@ class Block(NamedTuple):
 
     def take(self, rows: Numbers | Flags) -> Block:
         """Return some rows."""
-        lineage = self.lineage
-        if lineage is not None:
-            lineage = lineage.filter(pl.Series(rows)) if rows.dtype == bool else lineage.gather(rows)
         return Block(
             self.key[rows],
             self.kind[rows],
@@ -97,7 +95,7 @@ class Block(NamedTuple):
             self.recorded[rows],
             self.published[rows],
             self.review[rows],
-            lineage,
+            None if self.lineage is None else self.lineage.take(rows),
         )
 
 
@@ -105,10 +103,11 @@ def stacked(blocks: Sequence[Block]) -> Block:
     """Return blocks as one."""
     if len(blocks) == 1:
         return blocks[0]
+    known = [block.lineage for block in blocks if block.lineage is not None]
     lineage = None
-    if any(block.lineage is not None for block in blocks):
-        empty = pl.Series([[]], dtype=pl.List(pl.String))
-        lineage = pl.concat([empty.new_from_index(0, b.height) if b.lineage is None else b.lineage for b in blocks])
+    if known:
+        counts = [np.zeros(b.height, dtype=np.int64) if b.lineage is None else b.lineage.counts for b in blocks]
+        lineage = Entered(known[0].ids, np.concatenate(counts), np.concatenate([one.codes for one in known]))
     return Block(
         np.concatenate([block.key for block in blocks]),
         np.concatenate([block.kind for block in blocks]),
@@ -229,7 +228,7 @@ def read_facts(
     kept = ~(quantile | unknown)
     starts = np.searchsorted(names.numbers[order], np.arange(len(names.texts) + 1))
     blocks: dict[str, Block] = {}
-    lineage = rows["lineage"] if rows["lineage"].null_count() < rows.height else None
+    lineage = number_ids(rows["lineage"]) if rows["lineage"].null_count() < rows.height else None
     for place, name in enumerate(names.texts):
         if name not in wanted:
             continue
@@ -251,7 +250,7 @@ def read_facts(
             rows["recorded_at"].gather(own).to_physical().to_numpy(),
             rows["published_on"].gather(own).to_physical().cast(pl.Int64).fill_null(NEVER).to_numpy(),
             rows["review"].gather(own).replace_strict(REVIEWS, range(len(REVIEWS)), return_dtype=pl.Int8).to_numpy(),
-            None if lineage is None else _lists(lineage.gather(own)),
+            None if lineage is None else entered_by(lineage[0], lineage[1][own]),
         )
     return Facts(slots, texts, blocks, worlds), findings
 
@@ -278,11 +277,3 @@ def _slots(codes: Mapping[str, Codes], rows: int) -> tuple[Numbers, pl.DataFrame
     first = np.zeros(count, dtype=np.int64)
     first[slot] = np.arange(rows)
     return slot, pl.DataFrame({name: codes[name].numbers[first].astype(np.int64) for name in SLOT})
-
-
-def _lists(lineage: pl.Series) -> pl.Series:
-    frame = lineage.alias("lineage").to_frame()
-    empty = pl.lit([], dtype=pl.List(pl.String))
-    return frame.select(
-        pl.when(pl.col("lineage").is_null()).then(empty).otherwise(pl.concat_list("lineage")).alias("lineage")
-    )["lineage"]

@@ -18,6 +18,7 @@ from dafeng.base.place import PlaceTree
 from dafeng.catalog.carbon_schemas import Factor
 from dafeng.catalog.expression import FieldType, Reference, evaluate, expression_references
 from dafeng.catalog.schemas import Indicator
+from dafeng.methods.entered import Entered, united
 from dafeng.methods.formula_facts import (
     BASIS,
     KINDS,
@@ -30,7 +31,7 @@ from dafeng.methods.formula_facts import (
     stacked,
     without_basis,
 )
-from dafeng.methods.key_codes import Numbers, encode
+from dafeng.methods.key_codes import Numbers
 from dafeng.methods.rates import RatePolicy, choose_rates
 
 __all__ = ["FactorSetting", "Formula", "Solved", "Solver", "formulas_of", "joined", "result_block", "within"]
@@ -386,29 +387,19 @@ def _sources(sides: Sequence[Found], facts: Facts) -> Numbers:
     return np.asarray(sources, dtype=np.int64)
 
 
-def _lineage(sides: Sequence[Found]) -> pl.Series | None:
-    """Return the lineage ids of what entered each result, sorted and each once; None where there are none."""
-    rows, parts = [_NOTHING], []
+def _lineage(sides: Sequence[Found]) -> Entered | None:
+    """Return what entered each result; None where there are no lineage ids."""
+    rows, codes = [], []
+    ids = None
     for side in sides:
-        if side.block.lineage is not None:
+        known = side.block.lineage
+        if known is not None:
             here = np.flatnonzero(side.given)
-            lists = side.block.lineage.gather(side.at[here])
-            counts = lists.list.len().cast(pl.Int64).to_numpy()
-            rows.append(np.repeat(here, counts))
-            parts.append((lists if counts.all() else lists.filter(pl.Series(counts > 0))).explode())
-    if not parts:
-        return None
-    codes = encode(pl.concat(parts))
-    size = max(len(codes.texts), 1)
-    each = np.unique(np.concatenate(rows) * size + codes.numbers)
-    row, text = each // size, pl.Series("text", codes.texts, dtype=pl.String).gather(each % size)
-    counts = np.bincount(row, minlength=len(sides[0].at))
-    if len(counts) and counts[0] and (counts == counts[0]).all():
-        return text.reshape((len(counts), int(counts[0]))).cast(pl.List(pl.String)).alias("inputs")
-    lists = pl.DataFrame({"row": row, "text": text}).group_by("row", maintain_order=True).agg("text")["text"]
-    empty = pl.Series("text", [[]], dtype=pl.List(pl.String))
-    at = np.where(counts > 0, np.cumsum(counts > 0) - 1, len(lists))
-    return pl.concat([lists, empty]).gather(at).alias("inputs")
+            some = known.take(side.at[here])
+            ids = known.ids
+            rows.append(np.repeat(here, some.counts))
+            codes.append(some.codes)
+    return None if ids is None else united(ids, len(sides[0].at), rows, codes)
 
 
 def joined(blocks: Sequence[Block]) -> Block:

@@ -17,6 +17,7 @@ from dafeng.base.observation import KEY, SCHEMA
 from dafeng.catalog.expression import FieldType, Reference, expression_names
 from dafeng.catalog.schemas import Indicator
 from dafeng.methods.computed import Computed, compare_with_stated, finding, of_many, worst_of, write
+from dafeng.methods.entered import Entered, of_lists
 from dafeng.methods.formula_facts import (
     KINDS,
     NEVER,
@@ -130,7 +131,8 @@ def compute_formulas(
     findings += solver.findings
     observations, lineage = pl.DataFrame(schema=SCHEMA), pl.DataFrame(schema=LINEAGE_SCHEMA)
     for name in sorted(results):  # one at a time: what is carried along for a result takes more room than the result
-        own_rows, own_lineage, spread = write(_frame(results.pop(name), facts), indicators, rule="formula")
+        frame, entered = _frame(results.pop(name), facts)
+        own_rows, own_lineage, spread = write(frame, indicators, rule="formula", entered=entered)
         observations.extend(own_rows)
         lineage.extend(own_lineage)
         findings += spread
@@ -280,8 +282,8 @@ def _factor_text(reference: Reference, frame: pl.DataFrame) -> pl.Series:
     )["text"]
 
 
-def _frame(results: Sequence[_Result], facts: Facts) -> pl.DataFrame:
-    """Return results of one indicator as `write` takes them, in the order of their keys."""
+def _frame(results: Sequence[_Result], facts: Facts) -> tuple[pl.DataFrame, Entered]:
+    """Return results of one indicator as `write` takes them, in the order of their keys, and what entered them."""
     block = stacked([one for _, one, _, _ in results])
     nothing = np.concatenate([one for _, _, one, _ in results])
     rules = np.repeat(np.arange(len(results)), [one.height for _, one, _, _ in results])
@@ -290,18 +292,19 @@ def _frame(results: Sequence[_Result], facts: Facts) -> pl.DataFrame:
     published = pl.Series("published_on", block.published).set(pl.Series(block.published == NEVER), None)
     value, coverage, _ = _amounts(block)
     nowhere = pl.Series([None], dtype=pl.Float64).new_from_index(0, block.height)
-    empty = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, block.height)
     columns = [
         *(value, nowhere.alias("low"), nowhere.alias("high"), coverage),
         pl.Series("excused", nothing[order]),
         pl.Series("recorded_at", block.recorded).cast(SCHEMA["recorded_at"]),
         published.cast(pl.Int32).cast(pl.Date),
         pl.Series("review", block.review).cast(pl.Int64),
-        (empty if block.lineage is None else block.lineage).alias("inputs"),
         pl.Series("rule", [formula.rule for formula, _, _, _ in results]).gather(rules[order]),
     ]
     if any(factors is not None for _, _, _, factors in results):
         none = pl.Series([""])
         said = [none.new_from_index(0, one.height) if used is None else used for _, one, _, used in results]
         columns.append(pl.concat(said).gather(order).alias("factors"))
-    return key_columns(block, facts, results[0][0].indicator.id).with_columns(columns)
+    entered = block.lineage
+    if entered is None:
+        entered = of_lists(pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, block.height))
+    return key_columns(block, facts, results[0][0].indicator.id).with_columns(columns), entered

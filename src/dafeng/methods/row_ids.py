@@ -6,40 +6,40 @@ The id tells rows apart and stays the same on every machine; it is no proof agai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from dafeng.methods.key_codes import Codes, encode
+from dafeng.methods.entered import Entered, Lanes, digests
+from dafeng.methods.key_codes import Codes
 
 __all__ = ["row_ids"]
 
-_Lanes = npt.NDArray[np.uint64]
 _PRIMES: Final = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], dtype=np.uint64)
 _STARTS: Final = np.array([0x243F6A8885A308D3, 0x13198A2E03707344], dtype=np.uint64)
 _HEX: Final = np.array([f"{number:02x}".encode() for number in range(256)], dtype="S2")
 
 
-def row_ids(columns: Sequence[Codes], inputs: pl.Series, value: pl.Series) -> pl.Series:
+def row_ids(columns: Sequence[Codes], inputs: Entered, value: pl.Series) -> pl.Series:
     """Return an id of 32 hexadecimal digits for each row.
 
     Parameters
     ----------
     columns : sequence of Codes
         What is said of each row, in order.
-    inputs : Series of lists of str
+    inputs : Entered
         Lineage ids of what entered; their order does not count.
     value : Series of float
         Null where unknown.
 
     Examples
     --------
+    >>> from dafeng.methods.entered import of_lists
+    >>> from dafeng.methods.key_codes import encode
     >>> columns = [encode(pl.Series(["a", "a", "b"]))]
-    >>> inputs = pl.Series([["x"], ["x"], []], dtype=pl.List(pl.String))
+    >>> inputs = of_lists(pl.Series([["x"], ["x"], []], dtype=pl.List(pl.String)))
     >>> ids = row_ids(columns, inputs, pl.Series([1.0, None, 1.0]))
     >>> ids.n_unique(), ids.str.len_chars().to_list()
     (3, [32, 32, 32])
@@ -47,9 +47,9 @@ def row_ids(columns: Sequence[Codes], inputs: pl.Series, value: pl.Series) -> pl
     rows = len(value)
     lanes = np.repeat(_STARTS[:, None], rows, axis=1)
     for codes in columns:
-        digests = _digests(codes.texts)
-        _mix(lanes, digests if len(codes.texts) == 1 else digests[:, codes.numbers])
-    _mix(lanes, _of_lists(inputs))
+        of_text = digests(codes.texts)
+        _mix(lanes, of_text if len(codes.texts) == 1 else of_text[:, codes.numbers])
+    _mix(lanes, inputs.sums())
     known = value.is_not_null().to_numpy()
     bits = (value.fill_null(0.0).to_numpy() + 0.0).view(np.uint64)  # a negative zero is a zero
     _mix(lanes, np.stack([bits, bits ^ _PRIMES[1]]))
@@ -57,7 +57,7 @@ def row_ids(columns: Sequence[Codes], inputs: pl.Series, value: pl.Series) -> pl
     return _hexadecimal(lanes)
 
 
-def _mix(lanes: _Lanes, more: _Lanes) -> None:
+def _mix(lanes: Lanes, more: Lanes) -> None:
     """Stir numbers into the lanes; multiplication wraps."""
     lanes ^= more
     lanes *= _PRIMES[:, None]
@@ -66,31 +66,7 @@ def _mix(lanes: _Lanes, more: _Lanes) -> None:
     lanes ^= lanes >> np.uint64(32)
 
 
-def _digests(texts: Sequence[str]) -> _Lanes:
-    """Return two numbers a text, shape (2, text)."""
-    whole = b"".join(hashlib.sha256(text.encode()).digest()[:16] for text in texts)
-    return np.frombuffer(whole, dtype=">u8").reshape(-1, 2).T.astype(np.uint64)
-
-
-def _of_lists(lists: pl.Series) -> _Lanes:
-    """Return two numbers a list of texts: the sums of those of its texts."""
-    counts = lists.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-    sums = np.zeros((2, len(lists)), dtype=np.uint64)
-    if not counts.any():
-        return sums
-    texts = lists.filter(pl.Series(counts > 0)).explode()
-    if texts.str.contains("^[0-9a-f]{32}$").all():
-        halves = (texts.str.slice(place, 16).str.to_integer(base=16, dtype=pl.UInt64) for place in (0, 16))
-        numbers = np.stack([half.to_numpy() for half in halves])
-    else:
-        codes = encode(texts)
-        numbers = _digests(codes.texts)[:, codes.numbers]
-    starts = np.cumsum(counts) - counts
-    sums[:, counts > 0] = np.add.reduceat(numbers, starts[counts > 0], axis=1)
-    return sums
-
-
-def _hexadecimal(lanes: _Lanes) -> pl.Series:
+def _hexadecimal(lanes: Lanes) -> pl.Series:
     octets = np.ascontiguousarray(lanes.T.astype(">u8")).view(np.uint8).reshape(-1, 16)
     texts = _HEX[octets].view("S32").ravel() if len(octets) else np.zeros(0, dtype="S32")
     return pl.Series(texts.tolist(), dtype=pl.Binary).cast(pl.String)

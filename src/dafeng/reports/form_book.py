@@ -16,7 +16,7 @@ from typing import Any, Final
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
-from dafeng.base.form import FORM_FORMAT, HEADS, HINTS, IDENTITY, FormIssue, FormLine
+from dafeng.base.form import FORM_FORMAT, GUIDE_HEADS, GUIDE_SHEET, HEADS, HINTS, IDENTITY, FormIssue, FormLine, guide_rows
 from dafeng.base.ledger import MACHINE_SHEET
 from dafeng.base.period import Period
 from dafeng.catalog.catalog import Catalog
@@ -26,7 +26,6 @@ from dafeng.reports.wording import text_width
 __all__ = ["FORM_SHEET", "GUIDE_SHEET", "form_archive", "form_archives", "form_book", "form_file_name"]
 
 FORM_SHEET: Final = "填报表"
-GUIDE_SHEET: Final = "填报说明"
 _YES_NO: Final = ("是", "否")
 _WIDTHS: Final = {
     "line": 9.5, "code": 24.0, "title": 30.0, "meaning": 20.0, "unit": 14.0, "last": 13.0, "value": 15.0, "reason": 12.0, "note": 24.0,
@@ -272,7 +271,7 @@ class _Book:
             told |= _date_rule()
         elif line.type == "number":
             low, high = line.minimum, line.maximum
-            told |= {"validate": "decimal", "error_message": f"请填{_bounds(line)}的数，不带单位"}
+            told |= {"validate": "decimal", "error_message": f"请填{line.bounds}的数，不带单位"}
             if low is not None and high is not None:
                 told |= {"criteria": "between", "minimum": low, "maximum": high}
             elif low is not None:
@@ -311,8 +310,11 @@ class _Book:
                 sheet.write_string(row, 0, known.code, self.formats["machine"])
                 sheet.write_string(row, 1, known.name, self.formats["fixed"])
             for index, line in enumerate(issue.lines, start=first):
-                text = "" if known is None or of_place else {"code": known.code}.get(line.type, "")
-                if text and index == first:
+                text = ""
+                if known is not None and not of_place:
+                    text = known.code if line.type == "code" and index == first else ""
+                    text = known.name if line is issue.name_line else text
+                if text:
                     sheet.write_string(row, index, text, self.formats["note"])
                 else:
                     sheet.write_blank(row, index, None, self._style(line))
@@ -350,34 +352,19 @@ class _Book:
     def _write_guide(self) -> None:
         """Write what each line means and how it is filled."""
         sheet, issue = self.guide, self.issue
-        heads = ("行码", "项目", "范围与口径", "单位", "应填", "数值范围", "释义与说明", "所属目标")
         for index, width in enumerate((10, 28, 20, 14, 8, 16, 56, 20)):
             sheet.set_column(index, index, width)
-        lines = [
-            f"{issue.title} 填报说明",
-            f"报送截止：{issue.due}。填好后原样交回本文件（XLSX），不要另建表、不要加密。",
-            "更正：改好后整表再报，后一次代替前一次。约数、区间、文字不能代替数；公式会按其结果读入并提示。",
-            issue.note,
-        ]
-        for row, text in enumerate(text for text in lines if text):
-            sheet.write_string(row, 0, text, self.formats["title" if row == 0 else "small"] if row else None)
-        top = len(lines) + 1
-        for index, text in enumerate(heads):
-            sheet.write_string(top, index, text, self.formats["head"])
-        for row, line in enumerate(issue.lines, start=top + 1):
-            options = f"可选：{'、'.join(line.options)}" if line.options else ""
-            told = "；".join(filter(None, (line.note, options)))
-            required = "必填" if line.required else "选填"
-            targets = "、".join(line.targets)
-            for index, text in enumerate(
-                (line.id, line.title, line.meaning, line.unit, required, _bounds(line), told, targets)
-            ):
-                sheet.write_string(row, index, text, self.formats["text"])
-            longest = max(
-                text_width(text) / wide
-                for text, wide in ((told, 33), (line.title, 16.5), (line.meaning, 12), (targets, 11))
-            )
-            sheet.set_row(row, 15 * max(1, int(longest) + 1))
+        texts = guide_rows(issue)
+        top = texts.index(GUIDE_HEADS) + 1
+        for row, (text,) in enumerate(texts[: top - 1]):
+            sheet.write_string(row, 0, text, self.formats["small"] if row else None)
+        for row, cells in enumerate(texts[top - 1 :], start=top):
+            for index, text in enumerate(cells):
+                sheet.write_string(row, index, text, self.formats["head" if row == top else "text"])
+            if row > top:
+                _, title, meaning, *_, told, targets = cells
+                wide = ((told, 33), (title, 16.5), (meaning, 12), (targets, 11))
+                sheet.set_row(row, 15 * max(1, int(max(text_width(text) / width for text, width in wide)) + 1))
         sheet.freeze_panes(top + 1, 0)
         sheet.set_landscape()
         sheet.set_paper(9)
@@ -428,16 +415,6 @@ def _date_rule() -> dict[str, Any]:
         "error_type": "warning",
         "error_message": "请填日期，如 2024-05-01",
     }
-
-
-def _bounds(line: FormLine) -> str:
-    if line.type != "number":
-        return ""
-    if line.minimum is not None and line.maximum is not None:
-        return f"{line.minimum:g} 至 {line.maximum:g}"
-    if line.minimum is not None:
-        return f"不小于 {line.minimum:g}"
-    return f"不大于 {line.maximum:g}" if line.maximum is not None else ""
 
 
 def _prompt(line: FormLine) -> str:

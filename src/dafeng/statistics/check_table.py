@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
-from dafeng.base.observation import BREAKDOWNS, FACT_KINDS, SCHEMA, Review
+from dafeng.base.observation import BREAKDOWNS, FACT_KINDS, SCHEMA, ObservationKind, Review
 from dafeng.base.period import Period, PeriodKind
 from dafeng.base.place import PlaceTree
 from dafeng.catalog.schemas import Indicator
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 _SERIES: Final = ("indicator", "extent", *BREAKDOWNS, "basis")
-_KINDS: Final = [kind.value for kind in FACT_KINDS]
+_KINDS: Final = [kind.value for kind in (*FACT_KINDS, ObservationKind.DEMONSTRATION)]
 _CELLS: Final = 24_000_000
 """Most cells of a cube; a dataset with more is laid out in several tables."""
 _YEARLY: Final = "year"

@@ -7,9 +7,9 @@ here knows an indicator, a place or a year: thresholds come from the catalog, us
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -90,11 +90,14 @@ class Checked:
         return self.cells.filter("quarantine").unique("row", keep="first", maintain_order=True)
 
 
+Lineage: TypeAlias = pl.DataFrame | Callable[[Sequence[str]], pl.DataFrame]
+
+
 def check_data(
     frame: pl.DataFrame,
     catalog: Catalog,
     *,
-    lineage: pl.DataFrame | None = None,
+    lineage: Lineage | None = None,
     checks: Sequence[DataCheck] | None = None,
     places: PlaceTree | None = None,
 ) -> Checked:
@@ -105,9 +108,9 @@ def check_data(
     frame : DataFrame of `base.observation.SCHEMA`
         Current facts, of one or several datasets; projections are passed over.
     catalog : Catalog
-    lineage : DataFrame of `base.lineage.LINEAGE_SCHEMA`, optional
+    lineage : DataFrame of `base.lineage.LINEAGE_SCHEMA`, or callable from ids to one, optional
         Cells that the facts came from: findings point at them, and rows are neighbours as they stood in the sheet. Without
-        it places follow one another by code.
+        it places follow one another by code. A callable is asked only for what is needed.
     checks : sequence of DataCheck, optional
         Those of the catalog where None.
     places : PlaceTree, optional
@@ -153,12 +156,12 @@ def check_data(
     return Checked(_findings(outcomes, cells, frame, lineage, catalog), cells)
 
 
-def _order(frame: pl.DataFrame, facts: pl.DataFrame, lineage: pl.DataFrame | None) -> dict[tuple[str, str], float]:
+def _order(frame: pl.DataFrame, facts: pl.DataFrame, lineage: Lineage | None) -> dict[tuple[str, str], float]:
     """Return where places stand in the rows of their dataset: the middle of their ranks over the periods.
 
     Rows are read off the cells of the indicator that most places have, for an indicator of a long table has rows of its own.
     """
-    if lineage is None or lineage.is_empty() or facts.is_empty():
+    if lineage is None or facts.is_empty():
         return {}
     fullest = (
         facts.group_by("dataset", "indicator", "extent", *BREAKDOWNS, "basis")
@@ -169,7 +172,7 @@ def _order(frame: pl.DataFrame, facts: pl.DataFrame, lineage: pl.DataFrame | Non
     )
     some = facts.join(fullest, on=fullest.columns).select("dataset", "period", "place", "row")
     some = some.with_columns(id=frame["lineage"].gather(some["row"])).drop_nulls("id")
-    cells = lineage.lazy().join(some.lazy().select("id"), on="id", how="semi").select("id", "cell", "sheet", "file")
+    cells = _rows_of(lineage, some["id"]).lazy().select("id", "cell", "sheet", "file")
     ranked = (
         some.lazy()
         .join(cells.unique("id"), on="id")
@@ -230,7 +233,8 @@ def _over_series(by_kind: Mapping[CheckKind, Sequence[DataCheck]], context: Cont
                 if mask is not None and check.severity != Severity.INFO.value:
                     found |= mask
                 held = gathered[check.id]
-                held.cells = cells_of([held.cells, outcome.cells])
+                if outcome.cells.height:
+                    held.cells = cells_of([held.cells, outcome.cells])
                 held.faults += outcome.faults
             if found.any():
                 table = table.without(found)
@@ -241,6 +245,8 @@ def _over_series(by_kind: Mapping[CheckKind, Sequence[DataCheck]], context: Cont
 def _cells(outcomes: Iterable[tuple[DataCheck, Outcome]], frame: pl.DataFrame) -> pl.DataFrame:
     parts = []
     for check, outcome in outcomes:
+        if outcome.cells.is_empty() and not outcome.faults:
+            continue
         faults = [
             pl.DataFrame({"row": fault.rows}).select(
                 pl.col("row").cast(pl.Int64),
@@ -274,7 +280,7 @@ def _findings(
     outcomes: Sequence[tuple[DataCheck, Outcome]],
     cells: pl.DataFrame,
     frame: pl.DataFrame,
-    lineage: pl.DataFrame | None,
+    lineage: Lineage | None,
     catalog: Catalog,
 ) -> list[Finding]:
     """Return findings, the most severe first: whole tables, then cells by how far off they are."""
@@ -396,13 +402,19 @@ def _title(period: str) -> str:
         return period
 
 
-def _locations(rows: Sequence[int], frame: pl.DataFrame, lineage: pl.DataFrame | None) -> dict[int, Location]:
+def _rows_of(lineage: Lineage, ids: pl.Series) -> pl.DataFrame:
+    if isinstance(lineage, pl.DataFrame):
+        return lineage.join(ids.unique().to_frame("id"), on="id", how="semi")
+    return lineage(ids.unique().to_list())
+
+
+def _locations(rows: Sequence[int], frame: pl.DataFrame, lineage: Lineage | None) -> dict[int, Location]:
     """Return the cell of each row of the frame, where lineage knows it."""
     wanted = sorted({row for row in rows if row >= 0})
     if lineage is None or not wanted:
         return {}
     ids = frame["lineage"].gather(wanted)
-    cells = lineage.filter(pl.col("id").is_in(ids.drop_nulls().implode())).unique("id", keep="first")
+    cells = _rows_of(lineage, ids.drop_nulls()).unique("id", keep="first")
     known = {
         one["id"]: Location(file=one["file"] or "", sheet=one["sheet"] or "", cell=one["cell"] or "")
         for one in cells.select("id", "file", "sheet", "cell").iter_rows(named=True)

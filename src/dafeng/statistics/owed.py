@@ -461,6 +461,7 @@ def _field_line(field: FormField, asked: Asked | None, catalog: Catalog, grade: 
         "title": field.title.zh,
         "number": field.number,
         "options": field.options,
+        "lengths": field.lengths,
         "required": field.required,
         "check": field.check,
         "note": note,

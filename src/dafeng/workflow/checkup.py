@@ -11,6 +11,7 @@ import polars as pl
 
 from dafeng.assessment.checkup import CheckUp, check_up, set_named
 from dafeng.assessment.checkup_districts import merge_districts
+from dafeng.assessment.checkup_records import ItemState, PlaceCheckUp
 from dafeng.assessment.checkup_years import YearsEvaluation, evaluate_years, sets_in_force
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import SCHEMA, observation_frame
@@ -137,22 +138,30 @@ def checkup_for_report(
 ) -> CheckUpFacts | None:
     """Return what sets of indicators say of a place for its yearly report; None where no item has a value.
 
-    The year is that of the report or, where nothing is known of it yet, the year before. The evaluation goes over the five years
-    up to it.
+    The year is that of the report or, where nothing is known of it yet, the year before. Sets other than the city check-up are
+    told where at least one of their items is judged. The evaluation goes over the five years up to the year.
     """
     catalog = setting.catalog
     frame, _ = _facts(setting, [place], as_of=as_of, known_at=known_at, below=False)
     for candidate in (year, year - 1):
-        sets = [*sets_for(setting, candidate), *_others(setting, candidate)]
-        done = tuple(check_up(one, frame, catalog, places=[place], years=[candidate], as_of=as_of) for one in sets)
-        facts = CheckUpFacts(catalog, place, candidate, done)
-        if facts.known:
-            last = candidate
+        city = sets_for(setting, candidate)
+        done = [
+            check_up(one, frame, catalog, places=[place], years=[candidate], as_of=as_of)
+            for one in (*city, *_others(setting, candidate))
+        ]
+        known = CheckUpFacts(catalog, place, candidate, tuple(done)).known
+        told = tuple(one for one, of_place in known if one.set in city or _judged(of_place))
+        if told:
+            first = candidate - FIVE_YEARS + 1
             evaluation = evaluate_years(
-                sets[0], frame, catalog, places=[place], first=last - FIVE_YEARS + 1, last=last, as_of=as_of
+                city[0], frame, catalog, places=[place], first=first, last=candidate, as_of=as_of
             )
-            return CheckUpFacts(catalog, place, candidate, tuple(one for one, _ in facts.known), evaluation)
+            return CheckUpFacts(catalog, place, candidate, told, evaluation)
     return None
+
+
+def _judged(done: PlaceCheckUp) -> bool:
+    return any(row.state in (ItemState.MET, ItemState.NOT_MET) for row in done.rows)
 
 
 def _others(setting: Setting, year: int) -> list[IndicatorSet]:

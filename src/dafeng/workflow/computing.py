@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from dafeng.base.errors import UnknownNameError
+from dafeng.base.errors import UnknownNameError, UsageError
 from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import BREAKDOWNS, FACT_KINDS, KEY, SCHEMA, ObservationKind
@@ -19,13 +19,14 @@ from dafeng.catalog import Catalog
 from dafeng.catalog.expression import expression_names
 from dafeng.lake import ObservationLake, Published, Snapshot, content_digest
 from dafeng.methods import Computed, add_up_breakdown, add_up_periods, add_up_places, compute_formulas
+from dafeng.methods.computed import DATASET
 from dafeng.methods.formula_explanation import Explanation, explain
 from dafeng.methods.formula_solving import FactorSetting
 from dafeng.workflow.accounting import DEFAULT_RULES, read_policy
 from dafeng.workflow.facts import need_workspace
 from dafeng.workflow.setting import Setting
 
-__all__ = ["ComputeRun", "compute_indicators", "explain_indicator", "publish_computed"]
+__all__ = ["ComputeRun", "compute_indicators", "explain_indicator", "explanation_text", "publish_computed"]
 
 _BREAKDOWN_GROUP: Final = {"boundary": "boundary"}
 
@@ -43,6 +44,12 @@ class ComputeRun:
     inputs : DataFrame
         Facts from which they were computed.
     findings : tuple of Finding
+    asked : tuple of str
+        Indicators that were asked for.
+    places : tuple of str, or None
+        Places that were asked for; all where None.
+    known_at : date, optional
+        Facts recorded later did not count.
     """
 
     observations: pl.DataFrame
@@ -50,6 +57,9 @@ class ComputeRun:
     gaps: pl.DataFrame
     inputs: pl.DataFrame
     findings: tuple[Finding, ...]
+    asked: tuple[str, ...] = ()
+    places: tuple[str, ...] | None = None
+    known_at: date | None = None
 
     def of_periods(self, periods: Sequence[str]) -> ComputeRun:
         """Return the run with the results and gaps of some periods."""
@@ -81,7 +91,7 @@ def compute_indicators(
     places : sequence of str, optional
         Only these.
     as_of : date
-        Coefficients published later are not known.
+        Facts and coefficients published later are not known.
     known_at : date, optional
         Facts recorded later do not count.
     add_up : bool
@@ -102,7 +112,7 @@ def compute_indicators(
     _, lake = need_workspace(setting)
     snapshot = lake.snapshot()
     kinds = [kind.value for kind in FACT_KINDS] + [ObservationKind.DEMONSTRATION.value]
-    held = snapshot.read(as_of=known_at, places=places, indicators=sorted(needed), kinds=kinds)
+    held = snapshot.read(as_of=known_at, published_by=as_of, places=places, indicators=sorted(needed), kinds=kinds)
     inputs = held.join(_own(snapshot, held), on="version", how="anti").select(list(SCHEMA))
     chosen = {name: catalog.indicators[name] for name in needed}
     steps: list[Computed] = []
@@ -121,13 +131,19 @@ def compute_indicators(
         gaps=gaps.filter(pl.col("indicator").is_in(sorted(wanted))) if gaps.width else gaps,
         inputs=inputs,
         findings=tuple(finding for step in (*steps, computed) for finding in step.findings),
+        asked=tuple(sorted(needed if add_up else wanted)),
+        places=None if places is None else tuple(places),
+        known_at=known_at,
     )
 
 
 def explain_indicator(
     setting: Setting, run: ComputeRun, *, as_of: date, rules: str = DEFAULT_RULES, most: int = 20
 ) -> tuple[Explanation, ...]:
-    """Explain the first results of a run: formula in words, what entered, coefficients, what is missing."""
+    """Explain the first results of a run: formula in words, what entered, coefficients, what is missing.
+
+    See `explanation_text` for one as sentences.
+    """
     catalog = setting.catalog
     columns = [name for name in KEY if name != "dataset"]
     results = run.observations.filter(
@@ -140,6 +156,12 @@ def explain_indicator(
     return tuple(explain(row, run.inputs, catalog.indicators, types, setting=factors) for row in rows)
 
 
+def explanation_text(setting: Setting, one: Explanation) -> str:
+    """Return an explanation in Chinese sentences, with place and basis by their names."""
+    basis = setting.catalog.term("basis", one.basis) if one.basis else ""
+    return one.model_copy(update={"place": setting.catalog.place_name(one.place), "basis": basis}).text
+
+
 def publish_computed(setting: Setting, run: ComputeRun, *, recorded_at: datetime) -> tuple[Published | None, int]:
     """Publish the results of a run, and take back earlier results of the same indicators that it no longer yields.
 
@@ -148,7 +170,19 @@ def publish_computed(setting: Setting, run: ComputeRun, *, recorded_at: datetime
     published : Published or None
         None where nothing was computed.
     withdrawn : int
+
+    Raises
+    ------
+    UsageError
+        The run does not know all facts: results of an earlier day would replace those of today.
     """
+    if run.known_at is not None and run.known_at < recorded_at.date():
+        raise UsageError(
+            f"只用了 {run.known_at} 前入库的数，不能入库 / computed as known on an earlier day",
+            doing="publish computed indicators",
+            expected="results from all facts of the lake",
+            next_step="去掉 --publish，或加 --known-at all",
+        )
     _, lake = need_workspace(setting)
     stamped = run.observations.with_columns(recorded_at=pl.lit(recorded_at).cast(pl.Datetime("us", "UTC")))
     published = None
@@ -159,13 +193,11 @@ def publish_computed(setting: Setting, run: ComputeRun, *, recorded_at: datetime
 
 
 def _withdraw_stale(lake: ObservationLake, results: pl.DataFrame, run: ComputeRun, recorded_at: datetime) -> int:
-    indicators = sorted({*results["indicator"], *(run.gaps["indicator"] if run.gaps.width else [])})
-    if not indicators:
-        return 0
+    """Take back what was published before and is yielded no more, of the indicators and places that were asked for."""
     snapshot = lake.snapshot()
-    held = snapshot.read(indicators=indicators, places=run.inputs["place"].unique().sort().to_list() or None)
+    held = snapshot.read(indicators=run.asked, places=run.places)
     stale = held.join(_own(snapshot, held), on="version", how="semi").join(results, on=list(KEY), how="anti")
-    if not stale.height:
+    if stale.is_empty():
         return 0
     versions = stale["version"].sort().to_list()
     name = hashlib.sha256(repr((versions, recorded_at.isoformat())).encode()).hexdigest()[:32]
@@ -174,8 +206,8 @@ def _withdraw_stale(lake: ObservationLake, results: pl.DataFrame, run: ComputeRu
 
 
 def _own(snapshot: Snapshot, held: pl.DataFrame) -> pl.DataFrame:
-    """Return the versions of facts that this command published: of kind computed, by a formula, not counted from a ledger."""
-    computed = held.filter((pl.col("kind") == "computed") & ~pl.col("dataset").str.starts_with("ledger-"))
+    """Return the versions of facts that were published as results of formulas and sums, whatever kind they took from their inputs."""
+    computed = held.filter(dataset=DATASET)
     sources = snapshot.lineage(computed["lineage"].drop_nulls().to_list())
     formulas = sources.filter(pl.col("kind") == LineageKind.FORMULA.value).select(pl.col("id").alias("lineage"))
     return computed.join(formulas, on="lineage", how="semi").select("version")

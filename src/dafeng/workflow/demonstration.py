@@ -17,6 +17,7 @@ from dafeng.catalog.yaml_source import read_yaml
 from dafeng.lake import Workspace
 from dafeng.reports import FontReport
 from dafeng.workflow.assessing import assess
+from dafeng.workflow.demo_statistics import DemoStatistics, run_demo_statistics
 from dafeng.workflow.facts import ImportOptions, ImportOutcome, import_file
 from dafeng.workflow.ledgers import LedgerOutcome, import_ledger, roll_up_ledgers
 from dafeng.workflow.reporting import BuiltReport, ReportKind, build_report
@@ -72,6 +73,8 @@ class Demonstration(Record):
     """One a file."""
     ledgers: DemoLedgers
     """Ledgers, and what was counted from them."""
+    statistics: DemoStatistics
+    """Forms, returns, checks, computed indicators and the check-up."""
     assessment: Assessment
     """Where every target stands."""
     reports: tuple[BuiltReport, ...]
@@ -122,12 +125,7 @@ def make_demo_workspace(root: Path, *, ledgers: bool = True, listener: Listener 
     workspace.put_catalog(source / "catalog")
     workspace.put_document(source / "documents" / "plan.txt")
     setting = open_setting(workspace)
-    outcomes = []
-    entries = _listed(source / "data" / "imports.yaml", "imports")
-    for number, entry in enumerate(entries):
-        listener("导入 / import", number, len(entries))
-        options = ImportOptions.model_validate({name: value for name, value in entry.items() if name != "file"})
-        outcomes.append(import_file(setting, source / "data" / entry["file"], options, recorded_at=_RECORDED))
+    outcomes = _import_all(setting, source / "data", listener)
     counted = None
     if ledgers:
         books = []
@@ -138,7 +136,18 @@ def make_demo_workspace(root: Path, *, ledgers: bool = True, listener: Listener 
             books.append(import_ledger(setting, path, entry["register"], recorded_at=_RECORDED))
         listener("汇总台账 / roll-up", 0, None)
         counted = count_demo_ledgers(setting).model_copy(update={"imports": tuple(books)})
-    return DemoWorkspace(setting, tuple(outcomes), counted)
+    return DemoWorkspace(setting, outcomes, counted)
+
+
+def _import_all(setting: Setting, folder: Path, listener: Listener) -> tuple[ImportOutcome, ...]:
+    """Import the files of a folder as its list of imports says."""
+    outcomes = []
+    entries = _listed(folder / "imports.yaml", "imports")
+    for number, entry in enumerate(entries):
+        listener("导入 / import", number, len(entries))
+        options = ImportOptions.model_validate({name: value for name, value in entry.items() if name != "file"})
+        outcomes.append(import_file(setting, folder / entry["file"], options, recorded_at=_RECORDED))
+    return tuple(outcomes)
 
 
 def _listed(path: Path, name: str) -> list[dict[str, Any]]:
@@ -173,7 +182,7 @@ def count_demo_ledgers(setting: Setting, *, recorded_at: datetime = _RECORDED) -
 
 
 def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> Demonstration:
-    """Take the fictional city through the chain: workspace, figures, ledgers, status of every target, both papers.
+    """Take the fictional city through the chain: workspace, figures, ledgers, forms, checks, status of every target, papers.
 
     Parameters
     ----------
@@ -183,6 +192,10 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
     listener : Listener
     """
     setting, outcomes, ledgers = make_demo_workspace(root, listener=listener)
+    source = demo_files() / "data" / "statistics"
+    outcomes += _import_all(setting, source, listener)
+    statistics = run_demo_statistics(setting, root, source / "returns", as_of=DEMO_DAY, listener=listener)
+    setting = open_setting(setting.workspace)  # figures were set aside
     judged = assess(setting, DEMO_PLAN, as_of=DEMO_DAY, known_at=DEMO_DAY)
     reports: list[BuiltReport] = []
     for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER):
@@ -203,6 +216,7 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
         workspace=root,
         imports=outcomes,
         ledgers=ledgers or DemoLedgers(imports=(), observations=0, indicators=0, findings=()),
+        statistics=statistics,
         assessment=judged,
         reports=tuple(reports),
     )

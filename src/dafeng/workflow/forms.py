@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from dafeng.base.errors import UnknownNameError, UsageError, close_names
 from dafeng.base.finding import Finding
 from dafeng.base.form import ANSWER_SCHEMA, FormIssue
 from dafeng.base.listener import Listener, silent
-from dafeng.base.observation import SCHEMA, Review
+from dafeng.base.observation import SCHEMA, ObservationKind, Review
 from dafeng.base.period import Period
 from dafeng.catalog.statistics_schemas import Form
 from dafeng.intake.form_reading import FormReturn, read_form
@@ -29,7 +29,7 @@ from dafeng.statistics.answers import Standing, standing
 from dafeng.statistics.owed import Owed, Respondent, issue_form, owed_by
 from dafeng.workflow.assessing import chosen_plan
 from dafeng.workflow.facts import need_workspace
-from dafeng.workflow.reporting import FORMATS, render
+from dafeng.workflow.reporting import write_paper
 from dafeng.workflow.setting import Setting
 
 __all__ = [
@@ -135,15 +135,10 @@ def issue_forms(
     """
     workspace, lake = need_workspace(setting)
     catalog, plan = setting.catalog, chosen_plan(setting, name)
-    facts = lake.snapshot().read().select(list(SCHEMA))
     canonical = Period.parse(period).text
-    chosen = (
-        None
-        if bodies is None
-        else {catalog.body(body, plan.place).id if body not in catalog.bodies else body for body in bodies}
-    )
+    facts = lake.snapshot().read().select(list(SCHEMA))
     if form is not None:
-        if not chosen:
+        if not bodies:
             raise UsageError(
                 "没有说明报表发给谁 / nobody is asked",
                 doing=f"issue the form {form}",
@@ -151,10 +146,8 @@ def issue_forms(
                 next_step="加 --body",
             )
         asked = _form(setting, form)
-        respondents = [
-            Respondent(body=body, body_name=catalog.bodies[body].name, place=catalog.bodies[body].place)
-            for body in sorted(chosen)
-        ]
+        named = [catalog.bodies[one] for one in sorted({_body(setting, body, plan.place) for body in bodies})]
+        respondents = [Respondent(body=one.id, body_name=one.name, place=one.place) for one in named]
         owed = issue_form(asked, catalog, respondents, period=canonical, due=due, facts=facts, asked_on=asked_on)
     else:
         if due is None:
@@ -164,7 +157,6 @@ def issue_forms(
                 expected="--due 年-月-日",
                 next_step="加 --due",
             )
-        named = reporter if reporter is None or reporter in catalog.bodies else catalog.body(reporter, plan.place).id
         owed = owed_by(
             plan,
             catalog,
@@ -172,11 +164,21 @@ def issue_forms(
             due=due,
             facts=facts,
             asked_on=asked_on,
-            reporter=named,
+            reporter=None if reporter is None else _body(setting, reporter, plan.place),
             every_division=every_division,
         )
-    if chosen is not None:
-        owed = Owed(issues=tuple(issue for issue in owed.issues if issue.body in chosen), findings=owed.findings)
+        if bodies is not None:
+            asked_of = {issue.body for issue in owed.issues}
+            chosen = {_body(setting, body, plan.place, also=asked_of) for body in bodies}
+            kept = tuple(issue for issue in owed.issues if issue.body in chosen)
+            owed = Owed(issues=kept, findings=owed.findings)
+    if not owed.issues:
+        raise UsageError(
+            "没有要发的报表：方案没有要求这些单位报数 / nobody owes anything",
+            doing="issue forms",
+            expected="a plan whose targets name bodies, or --body 方案中的单位",
+            next_step="dafeng plan responsibility 看各单位的目标，或用 --form 发法定报表",
+        )
     out.mkdir(parents=True, exist_ok=True)
     archives: dict[str, Path] = {}
     of_body = owed.by_body()
@@ -237,6 +239,7 @@ def read_returns(
     recorded_at: datetime,
     body: str | None = None,
     review: Review = Review.APPROVED,
+    kind: ObservationKind | None = None,
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> tuple[Returned, ...]:
@@ -248,31 +251,40 @@ def read_returns(
     files : iterable of Path
     recorded_at : datetime
     body : str, optional
-        Body that sent them: forms of another are refused.
+        Body that sent them, by id or name: forms of another are refused.
     review : Review
         How far the figures have been reviewed.
+    kind : ObservationKind, optional
+        How the figures came about; as each form says where None.
     dry_run : bool
         Nothing is kept.
 
     Raises
     ------
     InputError
-        A file cannot be read at all.
+        A file cannot be read at all. Those before it are kept.
+    UnknownNameError
+        No such body.
     """
     workspace, lake = need_workspace(setting)
-    asked = {issue.id: issue for issue in issues_of(setting) if body in (None, issue.body)}
+    asked: dict[str, FormIssue] | None = {issue.id: issue for issue in issues_of(setting)} or None
+    if body is not None:
+        senders = {issue.body for issue in (asked or {}).values()}
+        sender = _body(setting, body, workspace.settings.place, also=senders)
+        asked = {name: issue for name, issue in (asked or {}).items() if issue.body == sender}
     results = []
     for file in files:
         listener(f"读回 {file.name}", 0, None)
-        read = read_form(file, setting.catalog, recorded_at=recorded_at, issues=asked or None, review=review)
+        read = read_form(file, setting.catalog, recorded_at=recorded_at, issues=asked, review=review)
         published, run = None, None
         if read.accepted and not dry_run and read.issue is not None:
             document = workspace.put_document(file)
             said = hashlib.sha256(
-                f"{document} {read.issue.id} {read.issue.version} {review.value}".encode()
+                f"{document} {read.issue.id} {read.issue.version} {review.value} {kind or ''}".encode()
             ).hexdigest()[:32]
             if read.frame.height:
-                published = lake.publish(read.frame, batch=f"{_RETURNED}-{said}", lineage=read.lineage)
+                frame = read.frame if kind is None else read.frame.with_columns(kind=pl.lit(kind.value))
+                published = lake.publish(frame, batch=f"{_RETURNED}-{said}", lineage=read.lineage)
             run = f"{_RETURNED}-{read.issue.id}"[:100] + f"-{said[:12]}"
             manifest = {
                 "format": 1,
@@ -296,34 +308,34 @@ def where_returns_stand(setting: Setting, *, as_of: date, runs: Sequence[str] | 
     ]
     answers = pl.concat([pl.DataFrame(schema=ANSWER_SCHEMA), *kept])
     datasets = sorted({issue.dataset for issue in issues})
-    facts = lake.snapshot().read(as_of=as_of).filter(pl.col("dataset").is_in(datasets)).select(list(SCHEMA))
+    indicators = sorted({line.indicator for issue in issues for line in issue.lines if line.indicator})
+    held = lake.snapshot().read(as_of=as_of, indicators=indicators)
+    facts = held.filter(pl.col("dataset").is_in(datasets)).select(list(SCHEMA))
     return standing(issues, facts, answers, as_of=as_of)
 
 
 def chase_papers(stand: Standing, path: Path, *, fonts: FontReport, body: str | None = None) -> None:
-    """Write the chase list as DOCX, XLSX, HTML or PDF, by the ending of `path`.
-
-    Raises
-    ------
-    UsageError
-        The ending is of no format that is written.
-    """
-    ending = path.suffix.lower().removeprefix(".")
-    if ending not in FORMATS:
-        raise UsageError(
-            f"{path.name} 不是能写的格式 / has an ending that is not written",
-            doing="write the chase list",
-            expected=" ".join(FORMATS),
-            next_step="改扩展名",
-        )
-    files = render(chase_report(stand, body=body), fonts, [ending], path.stem)
-    for content in files.values():
-        path.write_bytes(content)
+    """Write the chase list as DOCX, XLSX, HTML or PDF, by the ending of `path`, see `write_paper`."""
+    write_paper(chase_report(stand, body=body), path, fonts)
 
 
 def findings_of(returned: Iterable[Returned]) -> tuple[Finding, ...]:
     """Return what was found in returned forms."""
     return tuple(finding for one in returned for finding in one.read.findings)
+
+
+def _body(setting: Setting, text: str, place: str | None, *, also: Container[str] = ()) -> str:
+    """Return the id of a body given by id or name; `also` are ids of bodies that the catalog does not know."""
+    if text in setting.catalog.bodies or text in also:
+        return text
+    if place is None:
+        raise UnknownNameError(
+            f"no body has the id {text!r}",
+            doing="find a body",
+            expected=f"one of {', '.join(close_names(text, setting.catalog.bodies)) or 'the ids of the catalog'}",
+            next_step="dafeng catalog list bodies",
+        )
+    return setting.catalog.body(text, place).id
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

@@ -45,7 +45,7 @@ from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.setting import Setting
 
-__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render"]
+__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render", "write_paper"]
 
 FORMATS: Final = ("docx", "xlsx", "html", "pdf")
 """Formats that a report is rendered in."""
@@ -276,6 +276,33 @@ def render(report: Report, fonts: FontReport, formats: Sequence[str], stem: str)
         elif fonts.can_write_pdf:
             files[f"{stem}.pdf"] = render_pdf(report, fonts)
     return files
+
+
+def write_paper(report: Report, path: Path, fonts: FontReport) -> None:
+    """Write a paper in the format that the ending of `path` names.
+
+    Raises
+    ------
+    UsageError
+        The ending is of no format that is written, or PDF is asked for without a Chinese font.
+    """
+    ending = path.suffix.lower().removeprefix(".")
+    files = render(report, fonts, [ending], path.stem)
+    if not files:
+        known = ending in FORMATS
+        raise UsageError(
+            "没有中文字体，写不了 PDF / no Chinese font"
+            if known
+            else f"{path.name} 的扩展名不能写 / cannot be written",
+            doing="write a paper",
+            expected="fonts-noto-cjk" if known else f"扩展名 / an ending: {' '.join(FORMATS)}",
+            next_step="安装 fonts-noto-cjk，或用 DAFENG_FONTS 指定字体文件夹"
+            if known
+            else "改扩展名 / choose another ending",
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for content in files.values():
+        path.write_bytes(content)
 
 
 def _manifest(

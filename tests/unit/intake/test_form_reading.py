@@ -321,7 +321,7 @@ def test_a_form_of_rows_takes_a_subject_a_row(tmp_path: Path) -> None:
         "form.value.estimate",
         "form.value.not-an-option",
         "form.check.failed",
-        "form.row.doubtful",
+        "form.row.nobody",
     } <= names
     _nothing_is_lost(path, read.cells)
 

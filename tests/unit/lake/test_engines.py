@@ -212,6 +212,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.soak
+@pytest.mark.cluster
 @quiet
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.skipif(not WITH_SPARK or shutil.which("java") is None, reason="no dafeng[spark] or no Java runtime")

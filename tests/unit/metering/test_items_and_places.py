@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from metering_builders import CATALOG, ENGINE, Chain, instant, make_meter, make_readings, total
 
 from dafeng.base.building import Building
 from dafeng.base.errors import InputError, UnknownNameError
@@ -13,10 +12,11 @@ from dafeng.base.observation import check_observations
 from dafeng.catalog.carbon_schemas import Factor
 from dafeng.metering.converting import RATE_SCHEMA, conversion_rates
 from dafeng.metering.items import ITEM_SCHEMA, contributions, item_years
-from dafeng.metering.places import PLACE_SCHEMA, building_frame, item_frame, place_closure, place_totals
+from dafeng.metering.places import PLACE_SCHEMA, building_frame, item_frame, place_closure, place_totals, place_years
 from dafeng.metering.publishing import publish
 from dafeng.metering.restating import changes
 from dafeng.methods.rates import RatePolicy, Rule
+from metering_builders import CATALOG, ENGINE, Chain, instant, make_meter, make_readings, total
 
 JANUARY, TODAY = date(2024, 1, 1), date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -28,10 +28,7 @@ def month_of(amounts: dict[str, float], *, days: int = 31) -> pl.DataFrame:
     start = instant("2024-01-01 00:00")
     return pl.concat(
         make_readings(
-            [
-                (start + timedelta(days=day), start + timedelta(days=day + 1), amount / days)
-                for day in range(days)
-            ],
+            [(start + timedelta(days=day), start + timedelta(days=day + 1), amount / days) for day in range(days)],
             meter=name,
         )
         for name, amount in amounts.items()
@@ -150,7 +147,9 @@ def test_items_may_be_reckoned_from_shares() -> None:
 
 def test_meters_in_a_circle_and_wrong_units_are_refused() -> None:
     with pytest.raises(InputError, match="upstream"):
-        contributions([make_meter("x", parent="y"), make_meter("y", parent="z"), make_meter("z", parent="y")], CATALOG.items)
+        contributions(
+            [make_meter("x", parent="y"), make_meter("y", parent="z"), make_meter("z", parent="y")], CATALOG.items
+        )
     with pytest.raises(InputError, match="GJ"):
         Chain(month_of({"m": 1}), [make_meter(unit="m**3", item="04000")])
     with pytest.raises(UnknownNameError, match="01E00"):
@@ -266,7 +265,12 @@ def test_totals_leave_as_observations_with_coverage_and_lineage() -> None:
         (pl.col("indicator") == "monitored_electricity") & (pl.col("place") == "qingdao") & (pl.col("building_class") == "all") & (pl.col("end_use") == "all")
     )  # fmt: skip
     row = chosen.row(0, named=True)
-    assert (row["value"], row["coverage"], row["period"], row["kind"]) == (pytest.approx(1500), pytest.approx(2 / 3), "2024-01", "computed")
+    assert (row["value"], row["coverage"], row["period"], row["kind"]) == (
+        pytest.approx(1500),
+        pytest.approx(2 / 3),
+        "2024-01",
+        "computed",
+    )
     detail = published.lineage.filter(pl.col("id") == row["lineage"])["detail"].item()
     assert '"readings": "v7"' in detail
     assert '"reporting":2' in detail
@@ -274,7 +278,9 @@ def test_totals_leave_as_observations_with_coverage_and_lineage() -> None:
 
 
 def test_a_total_without_a_factor_has_no_value() -> None:
-    blind = CITY.with_columns(without_co2=pl.when(pl.col("carrier") == "all").then(1).otherwise("without_co2").cast(pl.Int64))
+    blind = CITY.with_columns(
+        without_co2=pl.when(pl.col("carrier") == "all").then(1).otherwise("without_co2").cast(pl.Int64)
+    )
     published = publish(blind, CATALOG, by="month", recorded_at=NOW, made_from={})
     row = published.observations.filter(
         (pl.col("indicator") == "monitored_co2") & (pl.col("carrier") == "all") & (pl.col("place") == "qingdao")
@@ -296,3 +302,19 @@ def test_years_of_items_are_sums_of_months() -> None:
     chain = Chain(make_readings(rows), last=date(2025, 1, 1))
     years = ENGINE.collect(item_years(chain.item_table("month")), ITEM_SCHEMA)
     assert years.select("amount", "covered", "basis").row(0) == (pytest.approx(12), 366 * 86400, "main")
+
+
+def test_years_of_places_are_sums_of_months_each_with_its_own_factors() -> None:
+    second = CITY.with_columns(
+        period=pl.lit(date(2024, 2, 1)), co2=pl.col("co2") * 2, factors=pl.lit("[2]"), expected=pl.col("expected") * 3
+    )
+    years = ENGINE.collect(place_years(ENGINE.frame(pl.concat([CITY, second]))), PLACE_SCHEMA)
+    row = years.filter(place="qingdao", carrier="electricity", end_use="all", building_class="all").row(0, named=True)
+    assert (row["period"], row["amount"], row["buildings"]) == (JANUARY, pytest.approx(3000), 3)
+    assert row["co2"] == pytest.approx(3 * 1500 * 0.6191e-3)
+    assert row["covered"] / row["expected"] == pytest.approx(2 * 2 / 3 / 4)
+    assert "[2]" in row["factors"]
+    assert "grid-province-shandong" in row["factors"]
+    published = publish(years, CATALOG, by="year", recorded_at=NOW, made_from={})
+    assert check_observations(published.observations) == []
+    assert published.observations["period"].unique().to_list() == ["2024"]

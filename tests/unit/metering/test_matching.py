@@ -57,6 +57,13 @@ def test_the_first_proposal_is_the_building(
     assert 0.55 <= found["score"] <= 1
 
 
+def test_a_district_as_written_counts_like_its_id() -> None:
+    found = match_accounts(accounts(("1", "海天大厦", None, "市北区")), BUILDINGS, places=load_catalog().places)
+    assert found["building"].to_list() == ["370203A001"]
+    unknown = match_accounts(accounts(("1", "海天大厦", None, "某新区")), BUILDINGS, places=load_catalog().places)
+    assert set(unknown["building"]) == {"370202A001", "370203A001"}
+
+
 def test_another_house_number_weighs_against() -> None:
     found = match_accounts(accounts(("1", "府新大厦", "闽江路7号", None)), BUILDINGS).filter(
         pl.col("building") == "370202A003"

@@ -5,7 +5,6 @@ from datetime import date, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from metering_builders import CHECKS, ENGINE, Chain, instant, make_events, make_meter, make_readings, register, total
 
 from dafeng.metering.estimating import ESTIMATE_SCHEMA, METHOD, estimates
 from dafeng.metering.frames import BASELINE_SCHEMA, FLAG_SCHEMA, bits_of
@@ -13,6 +12,7 @@ from dafeng.metering.intervals import readings_set_aside
 from dafeng.metering.quality import baselines, flag_findings, reading_flags, to_flags, unknown_meters
 from dafeng.metering.quality_spans import completeness_flags, copied_day_flags, drift_flags, part_flags, stuck_flags
 from dafeng.metering.rollup import expected_seconds, local_spans, resampled
+from metering_builders import CHECKS, ENGINE, Chain, instant, make_events, make_meter, make_readings, register, total
 
 START = instant("2024-01-01 00:00")
 HOUR = timedelta(hours=1)
@@ -59,7 +59,10 @@ def test_a_stuck_meter_is_found_where_it_normally_varies() -> None:
     chain = Chain(pl.concat([hourly(amounts), hourly(lazy, meter="lazy")]), [make_meter(), make_meter("lazy")])
     usual = ENGINE.frame(ENGINE.collect(baselines(chain.hour_table, CHECKS), BASELINE_SCHEMA))
     found = collected(stuck_flags(chain.hour_table, usual, CHECKS))
-    assert [(row[0], row[1] - START, row[2] - START, row[3]) for row in found.select("meter", "start", "end", "value").rows()] == [
+    assert [
+        (row[0], row[1] - START, row[2] - START, row[3])
+        for row in found.select("meter", "start", "end", "value").rows()
+    ] == [
         ("m", HOUR * 100, HOUR * 130, 0.0),
         ("m", HOUR * 300, HOUR * 330, 12.5),
     ]
@@ -79,7 +82,9 @@ def test_parts_above_the_main_meter_and_large_gaps_between_them() -> None:
     part[24:48] *= 2
     part[48:] *= 0.1
     chain = Chain(
-        pl.concat([hourly(main), hourly(part, meter="p")]), [make_meter(), make_meter("p", item="01A00")], last=date(2024, 1, 4)
+        pl.concat([hourly(main), hourly(part, meter="p")]),
+        [make_meter(), make_meter("p", item="01A00")],
+        last=date(2024, 1, 4),
     )
     spans = ENGINE.frame(local_spans(chain.calendar, by="day"))
     found = collected(part_flags(chain.item_table("day"), spans, CHECKS))
@@ -107,7 +112,15 @@ def test_a_clock_that_runs_late_is_found() -> None:
 
 
 def test_evidence_names_reading_and_limit_and_findings_say_what_to_ask() -> None:
-    rows = [("00:00", 0.0), ("01:00", 2.0), ("02:00", 9.0), ("03:00", 11.0), ("04:00", 1.0), ("05:00", 13.0), ("06:00", 15.0)]
+    rows = [
+        ("00:00", 0.0),
+        ("01:00", 2.0),
+        ("02:00", 9.0),
+        ("03:00", 11.0),
+        ("04:00", 1.0),
+        ("05:00", 13.0),
+        ("06:00", 15.0),
+    ]
     chain = Chain(make_readings(rows), [make_meter(rated_power=2)])
     aside = readings_set_aside(chain.table, chain.meter_table, CHECKS)
     flags = collected(reading_flags(chain.interval_table, aside, chain.meter_table, CHECKS))
@@ -137,7 +150,9 @@ def test_gaps_are_estimated_from_like_days_and_stay_out_of_the_sum() -> None:
     frame = hourly(amounts)
     gone = (pl.col("start") >= START + 24 * HOUR * 9 + 8 * HOUR) & (pl.col("start") < START + 24 * HOUR * 9 + 11 * HOUR)
     chain = Chain(frame.filter(~gone), last=date(2024, 1, 29))
-    found = ENGINE.collect(estimates(chain.hour_table, chain.meter_table, chain.calendar_table, CHECKS), ESTIMATE_SCHEMA).sort("hour")
+    found = ENGINE.collect(
+        estimates(chain.hour_table, chain.meter_table, chain.calendar_table, CHECKS), ESTIMATE_SCHEMA
+    ).sort("hour")
     assert found["amount"].to_list() == pytest.approx([9.0, 10.0, 11.0])
     assert found.select("seconds", "donors", "method").row(0) == (3600, 19, METHOD)
     assert total(chain.hours) == pytest.approx(amounts.sum() - 30)

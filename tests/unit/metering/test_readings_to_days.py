@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from metering_builders import CHECKS, CHINA, DAY, ENGINE, Chain, instant, make_events, make_meter, make_readings, total
 
 from dafeng.metering.intervals import readings_set_aside
+from metering_builders import CHECKS, CHINA, DAY, ENGINE, Chain, instant, make_events, make_meter, make_readings, total
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "metering.yaml").read_text(encoding="utf-8"))["cases"]
 

@@ -145,7 +145,7 @@ def test_a_shifted_block_is_one_finding_that_names_it(start: int, size: int, by:
 def test_two_rows_that_changed_places() -> None:
     one, two = CITIES[3], CITIES[20]
     checked = check_data(planted(panel(), "2016", {one: two, two: one}), CATALOG)
-    assert [(finding.name, finding.evidence["fault"]) for finding in checked.findings][:1] == [
+    assert [(finding.name, finding.evidence.get("fault")) for finding in checked.findings][:1] == [
         ("data.shifted-rows", "exchange")
     ]
     assert set(checked.quarantined["place"]) == {one, two}
