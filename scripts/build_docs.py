@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from dafeng.base import (
     building,
     errors,
     finding,
+    form,
     ledger,
     lineage,
     meter,
@@ -18,12 +19,24 @@ from dafeng.base import (
     observation,
     place,
     project,
+    reading,
     target,
 )
 from dafeng.base.errors import DafengError, ExitCode
 from dafeng.base.observation import KEY, SCHEMA
-from dafeng.catalog import Catalog, ledger_schemas, load_catalog, plan_schemas, rating_schemas, schemas
+from dafeng.catalog import (
+    Catalog,
+    decision_schemas,
+    ledger_schemas,
+    load_catalog,
+    metering_schemas,
+    plan_schemas,
+    rating_schemas,
+    schemas,
+    statistics_schemas,
+)
 from dafeng.catalog.ledger_schemas import Register, Rollup
+from dafeng.catalog.schemas import Indicator
 from dafeng.cli import COMMANDS, command
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -39,6 +52,145 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def grade(entry: object) -> str:
+    """Return a grade with the mark of what is still to be verified."""
+    value = entry.grade.value  # type: ignore[attr-defined]
+    return value if value == "A" else f"{value} 待核"
+
+
+def formulas(indicator: Indicator) -> str:
+    named = {basis: f"{basis}: " if basis else "" for basis in indicator.expressions}
+    return "; ".join(f"{named[basis]}`{text}`" for basis, text in indicator.expressions.items())
+
+
+def check_page() -> str:
+    catalog = load_catalog()
+    text = (
+        f"# Checks\n\n{len(catalog.checks)} checks on returns (`dafeng data check`, how they decide: "
+        f"[data checks](../explanation/data-checks.md)) and {len(catalog.meter_checks)} on readings (`dafeng meter quality`, "
+        "[metering](../explanation/metering.md)). Checks of ledgers stand with their [registers](registers.md).\n\n"
+    )
+    text += "## On returns\n\n" + table(
+        ["finding", "kind", "looks for", "must hold", "slack", "thresholds", "severity", "quarantine", "asks", "source", "grade"],
+        [
+            (f"`data.{c.id}`", c.kind.value, c.title.zh, f"`{c.require}`" if c.require else "", c.tolerance or "",
+             numbers(c.parameters), c.severity, "yes" if c.quarantine else "", c.ask, c.source, grade(c))
+            for c in catalog.checks.values()
+        ],
+    )  # fmt: skip
+    return (
+        text
+        + "\n## On readings\n\n"
+        + table(
+            ["finding", "bit", "looks for", "thresholds", "energy", "asks", "source", "grade"],
+            [
+                (
+                    f"`meter.{c.id}`",
+                    c.bit,
+                    c.title.zh,
+                    numbers(c.parameters),
+                    c.treatment.value,
+                    c.ask,
+                    c.source,
+                    grade(c),
+                )
+                for c in catalog.meter_checks.values()
+            ],
+        )
+    )
+
+
+def numbers(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in values.items())
+
+
+def form_page() -> str:
+    catalog = load_catalog()
+    text = (
+        f"# Forms\n\n{len(catalog.forms)} statutory forms (报表); how to send them out and read them back: "
+        "[forms and returns](../how-to/forms-and-returns.md). Codes are given only where a source shows them.\n"
+    )
+    for one in catalog.forms.values():
+        text += f"\n## {one.title.zh} `{one.id}`\n\n{one.scheme} {one.number}, every {one.every}"
+        text += f", due {one.due}" if one.due else ""
+        text += f"; about {one.subject}; {one.source} {one.at or ''}, {grade(one)}. {one.note or ''}\n\n"
+        text += table(
+            ["no.", "name", "id", "indicator", "unit", "required"],
+            [
+                (f.number, f.title.zh, f"`{f.id}`", f"`{f.indicator}`" if f.indicator else f.type, f.unit,
+                 "yes" if f.required else "")
+                for f in one.fields
+            ],
+        )  # fmt: skip
+    return text
+
+
+def set_page() -> str:
+    catalog = load_catalog()
+    text = (
+        f"# Sets of indicators\n\n{len(catalog.sets)} sets (城市体检 and others), scored by `dafeng checkup`; how: "
+        "[check-up](../explanation/check-up.md).\n"
+    )
+    for one in catalog.sets.values():
+        years = f"{one.valid_from}–{'' if one.valid_to is None else one.valid_to - 1}"
+        text += f"\n## {one.title.zh} `{one.id}`\n\n{years}, {len(one.items)} items"
+        text += f" of {one.items_of_source}" if one.items_of_source else ""
+        text += f"; {one.source}, {grade(one)}. {one.note or ''}\n\n" + table(
+            ["no.", "dimension", "name", "indicator", "level", "threshold", "unit", "source", "grade"],
+            [
+                (i.number, i.dimension, i.title.zh, f"`{i.indicator}`", i.level.value,
+                 "" if i.threshold is None else f"{'' if i.comparator is None else i.comparator.value} {i.threshold:g}",
+                 i.unit, i.source, grade(i))
+                for i in one.items
+            ],
+        )  # fmt: skip
+    return text
+
+
+def metering_page() -> str:
+    catalog = load_catalog()
+    text = f"# Metering content\n\n## Energy items 分类分项\n\n{len(catalog.items)} items.\n\n" + table(
+        ["code", "name", "part of", "unit", "carrier", "end use", "source", "grade"],
+        [
+            (f"`{i.id}`", i.title.zh, i.parent, i.unit, i.carrier, i.end_use, i.source, grade(i))
+            for i in catalog.items.values()
+        ],
+    )
+    text += "\n## Codes of others\n\n" + table(
+        ["mapping", "whose", "codes", "source", "grade"],
+        [
+            (
+                f"`{m.id}`",
+                m.title.zh,
+                ", ".join(f"{theirs} → {ours}" for theirs, ours in m.codes.items()),
+                m.source,
+                grade(m),
+            )
+            for m in catalog.item_codes.values()
+        ],
+    )
+    text += f"\n## Quotas 能耗定额\n\n{len(catalog.quotas)} quotas; how they are held against use: [quota](../explanation/quota.md).\n\n"
+    text += table(
+        ["standard", "kind", "subtype", "class", "zones", "place", "measure", "constraint", "guide", "unit", "source", "grade"],
+        [
+            (q.standard, q.building_type, q.subtype, q.building_class, ", ".join(q.climate_zones), q.place, q.measure,
+             f"{q.constraint:g}", "" if q.guide is None else f"{q.guide:g}", q.unit, f"{q.source} {q.at or ''}".strip(), grade(q))
+            for q in catalog.quotas.values()
+        ],
+    )  # fmt: skip
+    return (
+        text
+        + "\n## Corrections 修正系数\n\n"
+        + table(
+            ["id", "for", "factor", "corrects for", "source", "grade"],
+            [
+                (f"`{c.id}`", ", ".join(c.building_types), f"`{c.expression}`", c.title.zh, c.source, grade(c))
+                for c in catalog.corrections.values()
+            ],
+        )
+    )
+
+
 def indicator_page() -> str:
     catalog = load_catalog()
     text = f"# Indicators\n\n{len(catalog.indicators)} indicators. 待核 marks grades B and C. `dafeng catalog indicators` lists them too.\n"
@@ -46,10 +198,10 @@ def indicator_page() -> str:
         found = [item for item in catalog.indicators.values() if item.theme == code]
         if found:
             text += f"\n## {theme.zh} {theme.en}\n" + table(
-                ["id", "名称", "unit", "direction", "measure", "extent", "over places", "definition", "source", "grade"],
+                ["id", "名称", "unit", "direction", "measure", "extent", "over places", "definition", "formula", "source", "grade"],
                 [
                     (f"`{i.id}`", i.zh, i.shown_unit, i.direction.value, i.measure.value, i.extent.value, i.places.value,
-                     i.definition, f"{i.source} {i.at or ''}", f"{i.grade.value}{' 待核' if i.pending else ''}")
+                     i.definition, formulas(i), f"{i.source} {i.at or ''}", grade(i))
                     for i in found
                 ],
             )  # fmt: skip
@@ -159,8 +311,24 @@ def record_page() -> str:
     text += "\n## Columns that every ledger row has\n\n" + table(
         ["column", "type"], [(f"`{name}`", kind) for name, kind in ledger.RECORD_COLUMNS.items()]
     )
-    bases = (observation, target, obligation, place, finding, project, building, meter)
-    for module in (*bases, schemas, plan_schemas, ledger_schemas, rating_schemas):
+    text += "\n## Columns of readings\n\n" + table(
+        ["column", "type", "key"],
+        [
+            (f"`{name}`", kind, "yes" if name in reading.READING_KEY else "")
+            for name, kind in reading.READING_SCHEMA.items()
+        ],
+    )
+    bases = (observation, target, obligation, place, finding, project, building, meter, form)
+    contents = (
+        schemas,
+        plan_schemas,
+        decision_schemas,
+        ledger_schemas,
+        rating_schemas,
+        statistics_schemas,
+        metering_schemas,
+    )
+    for module in (*bases, *contents):
         for name in module.__all__:
             each = getattr(module, name)
             if inspect.isclass(each) and issubclass(each, BaseModel):
@@ -182,8 +350,8 @@ def command_page() -> str:
         nonlocal text
         context = each.make_context(" ".join(words), [], resilient_parsing=True)  # type: ignore[attr-defined]
         text += f"\n## {' '.join(words)}\n\n```text\n{each.get_help(context).strip()}\n```\n"  # type: ignore[attr-defined]
-        for name, inner in getattr(each, "commands", {}).items():
-            describe([*words, name], inner)
+        for name in each.list_commands(context) if hasattr(each, "list_commands") else ():  # type: ignore[attr-defined]
+            describe([*words, name], each.get_command(context, name))  # type: ignore[attr-defined]
 
     for name in COMMANDS:
         describe(["dafeng", name], root.get_command(None, name))
@@ -194,6 +362,10 @@ PAGES = {
     "indicators.md": indicator_page,
     "plans.md": plan_page,
     "registers.md": register_page,
+    "checks.md": check_page,
+    "forms.md": form_page,
+    "sets.md": set_page,
+    "metering.md": metering_page,
     "errors.md": error_page,
     "records.md": record_page,
     "commands.md": command_page,

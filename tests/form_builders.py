@@ -72,7 +72,7 @@ def filled(issue: FormIssue, values: Mapping[str, Any]) -> openpyxl.Workbook:
         for column in range(1, 9):
             text = sheet.cell(row, column).value
             if text in ("统一社会信用代码", "单位负责人", "统计负责人", "填表人", "联系电话"):
-                sheet.cell(row, column + 1).value = "某"
+                sheet.cell(row, column + 1).value = "11370200MB1234567X" if text == "统一社会信用代码" else "某"
             if text == "报出日期":
                 sheet.cell(row, column + 1).value = date(2026, 3, 20)
     return book

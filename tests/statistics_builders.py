@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from copy import copy
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,8 @@ def publish(setting: Setting, frame: pl.DataFrame, batch: str, *, cells: bool = 
     ObservationLake(setting.workspace.lake).publish(frame, batch=batch, lineage=lineage)
 
 
-def with_decision(setting: Setting, decision: FactQuarantine) -> Setting:
-    """Return the setting under a decision that sets figures aside."""
-    catalog = shipped()
-    entries = replace(catalog.entries, quarantines={decision.id: decision}) if False else None
-    assert entries is None
-    return setting
+def under(setting: Setting, *decisions: FactQuarantine) -> Setting:
+    """Return the setting under decisions that set figures aside."""
+    catalog = copy(setting.catalog)
+    catalog.quarantines = {one.id: one for one in decisions}
+    return Setting(catalog, setting.workspace)

@@ -19,7 +19,7 @@ PARAMETERS: Final[dict[CheckKind, frozenset[str]]] = {
     CheckKind.SPIKE: frozenset({"usual", "agree", "least"}),
     CheckKind.SILENCE: frozenset({"zeros", "gaps", "silent", "places"}),
     CheckKind.SCALE: frozenset({"usual", "near", "least", "steady"}),
-    CheckKind.SHIFT: frozenset({"rows", "evidence", "fitting"}),
+    CheckKind.SHIFT: frozenset({"rows", "evidence", "fitting", "column", "alike", "figures"}),
     CheckKind.COPY: frozenset({"figures", "share", "years", "table", "rows", "places"}),
     CheckKind.PEER: frozenset({"usual", "peers", "fraction"}),
     CheckKind.CUMULATIVE: frozenset({"years"}),

@@ -119,7 +119,7 @@ def check(
         _summary(here, runs)
         for decision in decided:
             note(f"已隔离 {decision.dataset} {'、'.join(decision.periods)}（{decision.id}） / set aside", quiet=quiet)
-    stop_on(findings, fail_on)
+    stop_on([*(finding for run in runs.values() for finding in run.reading), *findings], fail_on)
 
 
 def _summary(here: Setting, runs: dict[str, CheckRun]) -> None:

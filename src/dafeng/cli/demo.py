@@ -41,6 +41,7 @@ def demo(
                 "imports": [outcome.model_dump(mode="json") for outcome in done.imports],
                 "ledgers": {**done.ledgers.model_dump(mode="json"), "report": checked},
                 "statistics": done.statistics.model_dump(mode="json"),
+                "metering": done.metering.model_dump(mode="json"),
                 "counts": done.assessment.counts,
                 "reports": paths,
             },
@@ -78,6 +79,13 @@ def demo(
             f"未兑现的承诺 {checked['broken_promises']} 项；台账矛盾与疑点 {checked['contradictions']} 条 / projects and contradictions"
         )
     _statistics(done.statistics, quiet=quiet)
+    metered = done.metering
+    carbon = "" if metered.co2 is None else f"，{metered.co2:,.0f} tCO₂"
+    typer.echo(
+        f"监测用能（{metered.first:%Y-%m} 至 {metered.last:%Y-%m}）：{metered.reporting}/{metered.buildings} 栋、{metered.meters} 块表，"
+        f"用电 {metered.electricity / 1e4:,.1f} 万kWh，完整率 {metered.coverage:.1%}，合 {metered.tce:,.0f} tce（当量）{carbon}；"
+        f"迟到批次重述 {metered.restated} 个数 / monitored energy"
+    )
     counts = [f"{catalog.term('status', name)} {count}" for name, count in done.assessment.counts.items() if count]
     typer.echo(
         f"{done.assessment.counted} 项目标，截至 {DEMO_DAY.isoformat()} / targets by status：{'，'.join(counts)}"

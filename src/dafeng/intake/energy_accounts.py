@@ -6,8 +6,6 @@ Each account is a pseudo-meter `account:<company>:<number>`, so that its use goe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +15,14 @@ import polars as pl
 
 from dafeng.base.errors import UnitError, UsageError
 from dafeng.base.finding import Finding, Severity
-from dafeng.base.quantity import conversion_factor, fold_width, same_dimension
+from dafeng.base.quantity import conversion_factor, same_dimension
 from dafeng.base.reading import READING_SCHEMA
-from dafeng.intake.meter_layout import split_unit
+from dafeng.intake.account_layout import ACCOUNT_FACTS, CARRIERS, sheet_bills
 from dafeng.intake.meter_problems import FATE_SCHEMA, REASONS, note, refusal_findings
 from dafeng.intake.meter_spans import add_instants, interval_spans
-from dafeng.intake.meter_times import check_zone, read_times
-from dafeng.intake.meter_values import decimal_comma, read_values
+from dafeng.intake.meter_times import check_zone, fixed_offset
 from dafeng.intake.reading import read_sheets
-from dafeng.intake.sheets import Limits, Sheet, column_letters, file_digest
+from dafeng.intake.sheets import Limits, file_digest
 
 __all__ = ["ACCOUNT_SCHEMA", "AccountImport", "read_accounts"]
 
@@ -47,25 +44,6 @@ ACCOUNT_SCHEMA: Final[dict[str, pl.DataType]] = {
 """Accounts: pseudo-meter, company, account number, account holder, address, district as written, kind of use, carrier, unit, number of
 bills, their sum, first day and first day after the last bill, local."""
 
-_ROLES: Final = {
-    "account": "户号 用户编号 用户号 客户编号 客户号 用电户号 用气户号 用热户号 户编号 缴费户号 账户 account accountno accountid customerno customerid",
-    "name": "户名 用户名称 客户名称 单位名称 名称 customer customername name holder",
-    "address": "用电地址 用气地址 用热地址 用能地址 用户地址 客户地址 地址 address",
-    "place": "区县 行政区 区域 所属区 供电所 district area",
-    "use": "用电类别 用气类别 用热类别 用户类别 用能性质 行业 行业类别 use category",
-    "month": "月份 年月 账期 电费年月 核算年月 结算月份 抄表年月 用能月份 month billingmonth period",
-    "start": "起始日期 开始日期 上次抄表日期 上次抄表日 上次抄表时间 计费起始 start from",
-    "end": "截止日期 结束日期 终止日期 本次抄表日期 本次抄表日 抄表日期 本次抄表时间 计费截止 end to",
-    "amount": "电量 用电量 结算电量 计费电量 抄见电量 合计电量 总电量 有功总 气量 用气量 水量 用水量 热量 用热量 耗热量 供热量 用量 用能量 amount usage consumption",
-    "unit": "单位 计量单位 unit",
-}  # fmt: skip
-_ROLE: Final = {name: role for role, names in _ROLES.items() for name in names.split()}
-_CARRIERS: Final = {
-    "电": ("electricity", "kWh"),
-    "气": ("natural_gas", "立方米"),
-    "热": ("heat", "GJ"),
-    "水": ("water", "立方米"),
-}
 _OWN: Final = {
     "account-blank": ("没有写明户号", "每行一个户号", "补上户号；合并单元格须取消合并并逐行填满"),
     "account-damaged": ("户号「{value}」被表格软件写成了科学计数，位数已丢失", "文本格式的户号", "把该列设为文本格式，从来源重新导出"),
@@ -163,7 +141,7 @@ def read_accounts(
     pieces: list[pl.DataFrame] = []
     for sheet in read_sheets(path, limits=limits):
         findings += sheet.findings
-        bills = _bills(sheet, path.name, findings)
+        bills = sheet_bills(sheet, path.name, findings)
         if bills is not None:
             pieces.append(bills)
     document = file_digest(path)
@@ -186,14 +164,17 @@ def read_accounts(
     bills = bills.with_columns(meter=pl.lit(f"account:{company}:") + pl.col("account"))
     damaged = pl.col("account").str.contains(r"^[0-9.]+[eE]\+?[0-9]+$")
     bills = bills.with_columns(
-        reason=pl.when(pl.col("account").is_null())
+        reason=pl.when("total")
+        .then(pl.lit("total-row"))
+        .when(pl.col("account").is_null())
         .then(pl.lit("account-blank"))
         .when(damaged)
         .then(pl.lit("account-damaged"))
         .otherwise(pl.coalesce("time_problem", "problem", "unit_problem"))
     )
     shown = (
-        pl.when(damaged).then("account").when(pl.col("time_problem").is_not_null()).then("time_text")
+        pl.when("total").then(pl.coalesce("account", "name", pl.lit("合计"))).when(pl.col("account").is_null()).then(pl.lit(""))
+        .when(damaged).then("account").when(pl.col("time_problem").is_not_null()).then("time_text")
         .when(pl.col("problem").is_not_null()).then("text").otherwise("unit")
     )  # fmt: skip
     refused = bills.filter(pl.col("reason").is_not_null()).with_columns(shown=shown)
@@ -202,11 +183,18 @@ def read_accounts(
     added = good.height
     good = good.group_by("meter", "start", "at", maintain_order=True).agg(
         pl.col("value").sum(),
-        *(
-            pl.col(name).first()
-            for name in ("sheet", "cell", "account", "name", "address", "place", "use", "carrier", "stored")
-        ),
+        *(pl.col(name).first() for name in ("sheet", "cell", *ACCOUNT_FACTS, "carrier", "stored")),
     )
+    if carrier is None and (good["carrier"] == "").any():
+        findings.append(
+            note(
+                "carrier-unknown",
+                "没有写明是电、气、热还是水，用量按 kWh 存入",
+                path.name,
+                expected="列名中的能源（如 用气量），或 carrier 参数",
+                next_step="用 carrier 参数写明后重新导入",
+            )
+        )
     accounts = _accounts(good, company, zone)
     findings += _remarks(accounts, good, path.name)
     findings += refusal_findings(fates, path.name, limits.listed, reasons=REASONS | _OWN)
@@ -226,122 +214,12 @@ def read_accounts(
     return AccountImport(path.name, document, frame, accounts, fates, counts, tuple(findings))
 
 
-def _role(header: str) -> str | None:
-    for text in (header, split_unit(header)[0]):
-        role = _ROLE.get(re.sub(r"[_\-\s]", "", fold_width(text)).casefold())
-        if role:
-            return role
-    return None
-
-
-def _bills(sheet: Sheet, file: str, findings: list[Finding]) -> pl.DataFrame | None:
-    """Return one row a bill: row, cell, account, name …, value, and the time as read."""
-    for number, row in enumerate(sheet.frame.head(30).iter_rows()):
-        cells = [cell or "" for cell in row]
-        roles = [_role(cell) for cell in cells]
-        columns: dict[str, int] = {}
-        for index, role in enumerate(roles):
-            if role:
-                columns.setdefault(role, index)
-        if "account" not in columns:
-            continue
-        free = [index for index, role in enumerate(roles) if role is None and cells[index].strip()]
-        months = read_times(
-            pl.Series(
-                [re.sub(r"(用?[电气热水]量|用量)?(\(.*\)|（.*）)?$", "", cells[index]) for index in free],
-                dtype=pl.String,
-            )
-        )
-        wide = [
-            (index, months.row(place, named=True))
-            for place, index in enumerate(free)
-            if months["span"][place] == "month" and months["problem"][place] is None
-        ]
-        timed = columns.keys() & {"month", "end"}
-        if "amount" in columns and timed:
-            values: list[tuple[int, dict[str, object] | None]] = [(columns["amount"], None)]
-        elif wide:
-            values = list(wide)
-        else:
-            continue
-        return _unfold(sheet, number + 1, cells, columns, values)
-    findings.append(
-        note(
-            "no-account-header",
-            "没有找到账户用能表的表头，这张表未导入",
-            file,
-            severity=Severity.ERROR,
-            sheet=sheet.name,
-            expected="户号，以及月份（或抄表日期）与用量，或每月一列",
-            next_step="补上列名",
-        )
-    )
-    return None
-
-
-def _unfold(
-    sheet: Sheet,
-    first: int,
-    cells: list[str],
-    columns: Mapping[str, int],
-    values: list[tuple[int, dict[str, object] | None]],
-) -> pl.DataFrame:
-    frame = sheet.frame.with_row_index("row").slice(first)
-    frame = frame.filter(~pl.all_horizontal(pl.exclude("row").is_null()))
-
-    def text(role: str) -> pl.Series:
-        return (
-            frame[f"c{columns[role]}"].str.strip_chars()
-            if role in columns
-            else pl.Series([None] * frame.height, dtype=pl.String)
-        )
-
-    comma = decimal_comma(frame[f"c{index}"] for index, _ in values)
-    said = None if values[0][1] is not None else read_times(text("month" if "end" not in columns else "end"))
-    begun = read_times(text("start")) if said is not None and {"start", "end"} <= columns.keys() else None
-    pieces = []
-    for index, month in values:
-        read = read_values(frame[f"c{index}"], comma=comma)
-        times = (
-            said
-            if said is not None
-            else pl.DataFrame([month] * frame.height, schema=dict(read_times(pl.Series(["2024-01"])).schema))
-        )
-        piece = (
-            read.rename({"unit": "unit_here"})
-            .hstack(times.rename({"problem": "time_problem"}))
-            .with_columns(
-                frame["row"],
-                pl.lit(sheet.name).alias("sheet"),
-                (pl.lit(column_letters(index)) + (frame["row"] + 1).cast(pl.String)).alias("cell"),
-                pl.lit(index + 1, pl.Int32).alias("column"),
-                *(text(role).alias(role) for role in ("account", "name", "address", "place", "use")),
-                pl.coalesce(text("unit"), pl.lit(split_unit(cells[index])[1] or None, pl.String)).alias("unit_head"),
-                pl.lit(cells[index]).alias("head"),
-                frame[f"c{index}"].alias("text"),
-                (text("month" if "end" not in columns else "end") if said is not None else pl.lit(cells[index])).alias(
-                    "time_text"
-                ),
-            )
-        )
-        blank = pl.Series([None] * frame.height)
-        for name, kind in (
-            ("s_local", pl.Datetime("us")),
-            ("s_offset", pl.Int32()),
-            ("s_span", pl.String()),
-            ("s_problem", pl.String()),
-        ):
-            piece = piece.with_columns((begun[name[2:]] if begun is not None else blank.cast(kind)).alias(name))
-        pieces.append(piece)
-    return pl.concat(pieces)
-
-
 def _units(bills: pl.DataFrame, carrier: str | None, unit: str) -> pl.DataFrame:
     rows = []
     for head, here, stated in bills.select("head", "unit_here", "unit_head").unique().iter_rows():
-        found = next((pair for word, pair in _CARRIERS.items() if word in head), None)
+        found = next((pair for word, pair in CARRIERS.items() if word in head), None)
         named = carrier or (found[0] if found else "")
-        usual = dict(_CARRIERS.values()).get(named) or (found[1] if found else "") or unit or "kWh"
+        usual = dict(CARRIERS.values()).get(named) or (found[1] if found else "") or unit or "kWh"
         written = here or stated or unit or usual
         try:
             factor, problem = (
@@ -425,7 +303,8 @@ def _repeats(bills: pl.DataFrame, parts: str) -> tuple[pl.DataFrame, pl.DataFram
             bills.clear().with_columns(reason=pl.lit("same")),
             bills.clear().with_columns(reason=pl.lit("bills-overlap")),
         )
-    first = bills.unique([*key, "value"], keep="first", maintain_order=True)
+    # Equal amounts alone are not one bill: two meters or two tariffs of an account may come to the same.
+    first = bills.unique([*key, "value", "twin"], keep="first", maintain_order=True)
     again = bills.join(first.select("sheet", "cell"), on=["sheet", "cell"], how="anti", maintain_order="left")
     clash = first.select(key).is_duplicated()
     return (
@@ -450,7 +329,9 @@ def _left(bills: pl.DataFrame, fate: str) -> pl.DataFrame:
 
 def _accounts(good: pl.DataFrame, company: str, zone: str) -> pl.DataFrame:
     def local_day(name: str) -> pl.Expr:
-        return pl.col(name).dt.convert_time_zone(zone if "/" in zone else "UTC").dt.date()
+        fixed = fixed_offset(zone)
+        local = pl.col(name).dt.convert_time_zone(zone) if fixed is None else pl.col(name) + pl.duration(seconds=fixed)
+        return local.dt.date()
 
     latest = [pl.col(name).sort_by("at").drop_nulls().last() for name in ("name", "address", "place", "use", "carrier")]
     return (
@@ -484,18 +365,15 @@ def _remarks(accounts: pl.DataFrame, good: pl.DataFrame, file: str) -> list[Find
                 next_step="把户号列设为文本格式后重新导出，或核对",
             )
         )
-    several = (
-        good.group_by("account").agg(pl.col("name").drop_nulls().n_unique().alias("names")).filter(pl.col("names") > 1)
-    )
-    if several.height:
-        found.append(
-            note(
-                "account-renamed",
-                f"{several.height} 个户号前后户名不同，取最近的：{'、'.join(several['account'].head(10))}",
-                file,
-                severity=Severity.INFO,
-            )
+    for fact, name, word in (("name", "renamed", "户名"), ("address", "moved", "地址")):
+        several = (
+            good.group_by("account", maintain_order=True)
+            .agg(pl.col(fact).drop_nulls().n_unique())
+            .filter(pl.col(fact) > 1)
         )
+        if several.height:
+            said = f"{several.height} 个户号前后{word}不同，取最近的：{'、'.join(several['account'].head(10))}"
+            found.append(note(f"account-{name}", said, file, severity=Severity.INFO, next_step="核对是否换了用能单位"))
     negative = good.filter(pl.col("value") < 0)
     if negative.height:
         found.append(

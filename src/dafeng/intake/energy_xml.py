@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from dafeng.base.building import Building
-from dafeng.base.errors import AmbiguousNameError, UnknownNameError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.place import PlaceTree
-from dafeng.base.reading import READING_SCHEMA
 from dafeng.catalog.metering_schemas import CodeMapping, EnergyItem
-from dafeng.catalog.metering_tables import archive_fields
+from dafeng.intake.build_xml import read_build_xml
+from dafeng.intake.daily_files import ENERGY_HOURS, DailyFiles
 from dafeng.intake.meter_times import check_zone, read_times, to_instants
 from dafeng.intake.safe_xml import (
     BrokenXmlError,
     XmlLimits,
     clean_xml,
     daily_members,
+    facts_of,
     local_name,
     no_daily_files,
     xml_elements,
@@ -44,23 +42,11 @@ __all__ = [
     "read_energy_xml",
 ]
 
-ENERGY_HOURS: Final[dict[str, pl.DataType]] = {
-    "building": pl.String(),
-    "item": pl.String(),
-    "start": pl.Datetime("us", "UTC"),
-    "end": pl.Datetime("us", "UTC"),
-    "value": pl.Float64(),
-    "equivalent": pl.Float64(),
-    "state": pl.String(),
-    "result_id": pl.String(),
-    "code": pl.String(),
-}
-"""Hours of an Energy.xml: building code, energy item of the house, span, amount, amount in kgce as the sender reckoned it, state, id
-of the result, code as written."""
-
 _CODE: Final = re.compile(r"[0-9]{2}[0-9A-Z]{3}")
 _NAME: Final = re.compile(r"(?P<centre>\d{6})(?P<day>\d{8})(?P<what>Build|Energy)\.xml$", re.I)
-_WANTED: Final = ("{*}EnergyItemHourResult", "{*}Build")
+_WANTED: Final = ("{*}EnergyItemHourResult", "{*}Build", "{*}build", "{*}BUILD")
+_BUILDING_FIELDS: Final = ("F_BuildID", "id", "ID", "F_BuildCode")
+_BUILDING: Final = r"^([0-9]{6}[A-Z][0-9]{3})"
 _HOUR: Final = (
     "F_HourResultID",
     "F_EnergyItemCode",
@@ -72,40 +58,6 @@ _HOUR: Final = (
 )
 
 
-@dataclass(frozen=True)
-class DailyFiles:
-    """What the daily files say.
-
-    Parameters
-    ----------
-    centre : str
-        Six digits of the data centre; empty where the name does not say.
-    day : date or None
-    archives : DataFrame
-        One row a building, the fields of the archive as written.
-    buildings : tuple of Building
-        The archives that make a building.
-    hours : DataFrame of `ENERGY_HOURS`
-    readings : DataFrame of `READING_SCHEMA`
-        The hours as interval readings of pseudo-meters, see `item_meter`.
-    attachments : tuple of str
-        Names below Accessory.
-    counts : dict
-        buildings, hours, refused.
-    findings : tuple of Finding
-    """
-
-    centre: str = ""
-    day: date | None = None
-    archives: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=_archive_schema()))
-    buildings: tuple[Building, ...] = ()
-    hours: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=ENERGY_HOURS))
-    readings: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=READING_SCHEMA))
-    attachments: tuple[str, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict)
-    findings: tuple[Finding, ...] = ()
-
-
 def item_meter(building: str, item: str) -> str:
     """Return the pseudo-meter under which an hour of an energy item is stored.
 
@@ -115,147 +67,6 @@ def item_meter(building: str, item: str) -> str:
     'item:370202A001:01000'
     """
     return f"item:{building}:{item}"
-
-
-def _archive_schema() -> dict[str, pl.DataType]:
-    return {one.field: pl.String() for one in archive_fields()}
-
-
-def read_build_xml(
-    data: bytes, *, file: str = "Build.xml", places: PlaceTree | None = None, limits: XmlLimits | None = None
-) -> DailyFiles:
-    """Read the archives of buildings.
-
-    Parameters
-    ----------
-    data : bytes
-        UTF-8 or GB18030.
-    file : str
-        Name for findings.
-    places : PlaceTree, optional
-        Finds the place of a district code; the code itself stands as place without it, or where it is unknown.
-    limits : XmlLimits, optional
-
-    Examples
-    --------
-    >>> said = read_build_xml(b"<data><Build><F_BuildID>370202A001</F_BuildID><F_BuildName>x</F_BuildName></Build></data>")
-    >>> said.buildings[0].id, said.buildings[0].building_type, said.buildings[0].place
-    ('370202A001', 'office', '370202')
-    """
-    limits = limits or XmlLimits()
-    findings: list[Finding] = []
-    rows: list[dict[str, str | None]] = []
-    known = {one.field for one in archive_fields()}
-    strange: set[str] = set()
-    try:
-        for element in xml_elements(clean_xml(data, file, limits, findings)):
-            found = [child for child in element if local_name(child) == "F_BuildID"]
-            if found:
-                fields = {local_name(child): (child.text or "").strip() or None for child in element if not len(child)}
-                strange |= {name for name in fields if name not in known and name.startswith("F_")}
-                rows.append({name: fields.get(name) for name in _archive_schema()})
-                element.clear(keep_tail=False)
-    except BrokenXmlError as error:
-        findings.append(xml_finding(error.name, error.sentence, file, line=error.line))
-        return DailyFiles(counts={"buildings": 0, "hours": 0, "refused": 0}, findings=tuple(findings))
-    if strange:
-        findings.append(
-            xml_finding(
-                "fields-unknown",
-                f"以下字段不在建筑档案中，未读取：{'、'.join(sorted(strange)[:10])}",
-                file,
-                Severity.INFO,
-            )
-        )
-    archives = pl.DataFrame(rows, schema=_archive_schema())
-    if not rows:
-        findings.append(xml_finding("no-buildings", "文件中没有建筑档案（F_BuildID）", file))
-    twice = archives.filter(pl.col("F_BuildID").is_duplicated())["F_BuildID"].unique(maintain_order=True).to_list()
-    if twice:
-        findings.append(
-            xml_finding(
-                "building-repeated",
-                f"建筑代码重复，以后出现的为准：{'、'.join(map(str, twice[:10]))}",
-                file,
-                Severity.WARNING,
-            )
-        )
-        archives = archives.unique("F_BuildID", keep="last", maintain_order=True)
-    buildings = []
-    for row in archives.iter_rows(named=True):
-        made = _building(row, file, places, findings)
-        if made is not None:
-            buildings.append(made)
-    counts = {"buildings": len(buildings), "hours": 0, "refused": archives.height - len(buildings)}
-    return DailyFiles(archives=archives, buildings=tuple(buildings), counts=counts, findings=tuple(findings))
-
-
-def _building(
-    row: Mapping[str, str | None], file: str, places: PlaceTree | None, findings: list[Finding]
-) -> Building | None:
-    code = row["F_BuildID"] or ""
-    if not re.fullmatch(r"\d{6}[A-Z]\d{3}", code):
-        findings.append(
-            xml_finding(
-                "building-code", f"建筑代码「{code}」不是 6 位区划、1 位类别字母、3 位序号", file, Severity.WARNING
-            )
-        )
-    fields: dict[str, str | float | int] = {"building_class": "public"}
-    for one in archive_fields():
-        text = row[one.field]
-        if not one.record or text is None:
-            continue
-        value: str | float | int | None = text
-        if one.codes:
-            value = one.codes.get(text.upper())
-            if value is None:
-                findings.append(
-                    xml_finding(
-                        "letter-unknown", f"{code} 的{one.name}「{text}」不在代码表中，作为未知", file, Severity.WARNING
-                    )
-                )
-        elif one.kind != "text":
-            try:
-                value = float(text)
-            except ValueError:
-                value = None
-                findings.append(
-                    xml_finding("number", f"{code} 的{one.name}「{text}」不是数，作为未知", file, Severity.WARNING)
-                )
-        if one.record == "built_year" and isinstance(value, float):
-            value = int(value) if 1850 <= value <= 2100 else None
-        if one.record == "gross_area" and isinstance(value, float) and value <= 0:
-            value = None
-        if value is not None:
-            fields[one.record] = value
-    letter = code[6:7]
-    if "building_type" not in fields:
-        of_letter = next(one.codes for one in archive_fields() if one.record == "building_type").get(letter)
-        if of_letter:
-            fields["building_type"] = of_letter
-    fields.setdefault("name", code)
-    district = str(fields.get("place", code[:6]))
-    fields["place"] = district
-    if places is not None:
-        try:
-            fields["place"] = places.resolve(district).id
-        except (UnknownNameError, AmbiguousNameError):
-            findings.append(
-                xml_finding(
-                    "district", f"{code} 的行政区划代码「{district}」不认识，照原样保留", file, Severity.WARNING
-                )
-            )
-    try:
-        return Building(**fields)  # type: ignore[arg-type]
-    except ValueError as error:
-        findings.append(
-            xml_finding(
-                "building",
-                f"{code} 的档案自相矛盾，未采用：{str(error).splitlines()[-2].strip()[:120] if len(str(error).splitlines()) > 1 else error}",
-                file,
-            )
-        )
-        return None
 
 
 def read_energy_xml(
@@ -301,37 +112,49 @@ def read_energy_xml(
     here: list[dict[str, str | None]] = []
     lines: list[int] = []
     buildings = 0
+
+    def take(code: str | None) -> None:
+        columns["building"] += [code or row.get("F_BuildID") for row in here]
+        columns["line"] += [str(line) for line in lines]
+        for name in _HOUR:
+            columns[name] += [row.get(name) for row in here]
+        here.clear()
+        lines.clear()
+
     try:
         for element in xml_elements(clean_xml(data, file, limits, findings), _WANTED):
             name = local_name(element)
             if name == "EnergyItemHourResult":
-                here.append({child.tag.rpartition("}")[2]: child.text for child in element})
+                here.append(facts_of(element))
                 lines.append(element.sourceline or 0)
                 element.clear(keep_tail=False)
-            elif name == "Build":
-                code = element.get("id") or next(
-                    (child.text for child in element if local_name(child) == "F_BuildID"), None
-                )
-                buildings += 1
-                columns["building"] += [code] * len(here)
-                columns["line"] += [str(line) for line in lines]
-                for field_name in _HOUR:
-                    columns[field_name] += [row.get(field_name) for row in here]
-                here, lines = [], []
-                parent = element.getparent()
-                element.clear(keep_tail=False)
-                if parent is not None:
-                    parent.remove(element)
+                continue
+            facts = facts_of(element)
+            buildings += 1
+            take(next((facts[one] for one in _BUILDING_FIELDS if facts.get(one)), None))
+            parent = element.getparent()
+            element.clear(keep_tail=False)
+            if parent is not None:
+                parent.remove(element)
     except BrokenXmlError as error:
         findings.append(xml_finding(error.name, error.sentence, file, line=error.line))
         return DailyFiles(counts={"buildings": 0, "hours": 0, "refused": 0}, findings=tuple(findings))
-    if here:
-        findings.append(
-            xml_finding("outside", f"{len(here)} 个小时值不在任何 Build 之内，不知是哪栋建筑", file, rows=len(here))
-        )
+    outside = len(here)
+    take(None)
     frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String()))
+    if outside:
+        # Without a Build around them hours say their building themselves, or by the number of their result.
+        by_number = pl.col("F_HourResultID").str.strip_chars().str.extract(_BUILDING, 1)
+        frame = frame.with_columns(pl.coalesce("building", by_number).alias("building"))
+        lost = frame["building"].null_count()
+        if lost:
+            said = f"{lost} 个小时值不在任何 Build 之内，不知是哪栋建筑"
+            findings.append(xml_finding("outside", said, file, rows=lost))
+        buildings += frame.tail(outside)["building"].n_unique() - (
+            1 if frame.tail(outside)["building"].has_nulls() else 0
+        )
     good, refused = _hours(frame, file, zone, items, mapping, limits, findings)
-    counts = {"buildings": buildings, "hours": good.height, "refused": refused + len(here)}
+    counts = {"buildings": buildings, "hours": good.height, "refused": refused}
     readings = good.select(
         pl.concat_str(pl.lit("item:"), "building", pl.lit(":"), "item").alias("meter"),
         pl.col("end").alias("at"),
@@ -357,19 +180,19 @@ def _hours(
     rows = []
     for code in frame["F_EnergyItemCode"].unique(maintain_order=True):
         text = (code or "").strip().upper()
+        if len(text) == 15:  # ten characters of the building before those of the item
+            text = text[10:]
         item = mapping.codes.get(text, text) if mapping is not None else text
         known = bool(_CODE.fullmatch(item)) and (items is None or item in items)
         rows.append((code, item if known else None))
     table = pl.DataFrame(rows, schema={"F_EnergyItemCode": pl.String(), "item": pl.String()}, orient="row")
     frame = frame.join(table, on="F_EnergyItemCode", how="left", nulls_equal=True, maintain_order="left")
-    for name in ("F_StartHour", "F_EndHour"):
-        said = read_times(frame[name].str.strip_chars())
-        frame = frame.with_columns(
-            to_instants(said.with_columns(frame["building"]), zone, by=None)["at"].alias(name + "_at")
-        )
-    amount = pl.col("F_HourValue").str.strip_chars().cast(pl.Float64, strict=False)
-    equivalent = pl.col("F_HourEquValue").str.strip_chars().cast(pl.Float64, strict=False)
-    frame = frame.with_columns(amount.alias("value"), equivalent.alias("equivalent"))
+    frame = _spans(frame, zone, file, findings)
+    frame = frame.with_columns(
+        _number("F_HourValue").alias("value"),
+        _number("F_HourEquValue").alias("equivalent"),
+        pl.concat_str("F_StartHour", "F_EndHour", separator=" 至 ", ignore_nulls=True).alias("_span"),
+    )
     reason = (
         pl.when(pl.col("building").fill_null("") == "")
         .then(pl.lit("building-missing"))
@@ -386,8 +209,8 @@ def _hours(
     sentences = {
         "building-missing": ("没有建筑代码", "building"),
         "code-unknown": ("能耗编码「{}」不认识；若是对方自用编码，请在 item_codes 中加入对照", "F_EnergyItemCode"),
-        "time": ("起止时间「{}」读不懂", "F_StartHour"),
-        "time-backwards": ("结束时间不晚于开始时间：{}", "F_StartHour"),
+        "time": ("起止时间「{}」读不懂", "_span"),
+        "time-backwards": ("结束时间不晚于开始时间：{}", "_span"),
         "value": ("小时值「{}」不是数", "F_HourValue"),
     }
     refused = frame.filter(pl.col("reason").is_not_null())
@@ -417,11 +240,39 @@ def _hours(
         findings.append(
             xml_finding("hour-repeated", f"{twice} 个小时值重复，以后出现的为准", file, Severity.WARNING, rows=twice)
         )
+    marked = good.filter(pl.col("F_State").fill_null("1") != "1").height
+    if marked:
+        said = f"{marked} 个小时值的 F_State 不是 1，照原样存入并保留标识"
+        findings.append(xml_finding("state", said, file, Severity.INFO, rows=marked))
     hours = good.select(
         "building", "item", pl.col("F_StartHour_at").alias("start"), pl.col("F_EndHour_at").alias("end"), "value", "equivalent",
         pl.col("F_State").alias("state"), pl.col("F_HourResultID").alias("result_id"), pl.col("F_EnergyItemCode").alias("code"),
     )  # fmt: skip
     return hours, refused.height + twice
+
+
+def _number(name: str) -> pl.Expr:
+    text = pl.col(name).str.strip_chars()
+    grouped = text.str.contains(r"^-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?$")
+    return pl.when(grouped).then(text.str.replace_all(",", "")).otherwise(text).cast(pl.Float64, strict=False)
+
+
+def _spans(frame: pl.DataFrame, zone: str, file: str, findings: list[Finding]) -> pl.DataFrame:
+    """Add the instants of beginnings and ends; an hour that ends at :59:59 ends with the hour."""
+    who = frame.select(pl.concat_str("building", "item", separator=":", ignore_nulls=True).alias("who"))
+    for name in ("F_StartHour", "F_EndHour"):
+        said = read_times(frame[name].str.strip_chars()).hstack(who)
+        if name == "F_EndHour":
+            within = (pl.col("local").dt.minute() == 59) & (pl.col("local").dt.second() == 59)
+            count = int(said.select(within.sum()).item())
+            if count:
+                said = said.with_columns(
+                    local=pl.when(within).then(pl.col("local").dt.offset_by("1s")).otherwise("local")
+                )
+                text = f"{count} 个小时值的结束时间写作 59 分 59 秒，按整点计"
+                findings.append(xml_finding("end-inclusive", text, file, Severity.INFO, rows=count))
+        frame = frame.with_columns(to_instants(said, zone, by="who")["at"].alias(name + "_at"))
+    return frame
 
 
 def read_daily_files(

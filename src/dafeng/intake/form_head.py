@@ -79,7 +79,9 @@ class HeadReader:
                     label = ""
                 elif text.startswith("表单编号：") and self.issue.id not in text:
                     stated = f"表单编号：{self.issue.id}"
-                    self.cells.problem("form.cell.print-changed", sheet.name, index, column, text, "changed", detail=stated)
+                    self.cells.problem(
+                        "form.cell.print-changed", sheet.name, index, column, text, "changed", detail=stated
+                    )
                 elif self._is_printed(text):
                     self.cells.mark(sheet.name, index, column, text, "printed")
 

@@ -65,12 +65,9 @@ def _shifted(answers: Sequence[RowAnswer]) -> dict[str, str]:
         return bool(figure and last) and figure * last > 0 and abs(math.log(figure / last)) <= _FITS  # type: ignore[operator]
 
     for offset in _OFFSETS:
-        votes = []
-        for index, one in enumerate(rows):
-            away = index + offset
-            other = figures[away] if 0 <= away < len(rows) else None
-            last = one.line.last_value
-            votes.append(0 if last is None else fits(other, last) - fits(figures[index], last))
+        away = [figures[index + offset] if 0 <= index + offset < len(rows) else None for index in range(len(rows))]
+        there = [fits(other, one.line.last_value) for other, one in zip(away, rows, strict=True)]
+        votes = [one - fits(figure, row.line.last_value) for one, figure, row in zip(there, figures, rows, strict=True)]
         first = start = end = best = total = 0
         for index, vote in enumerate(votes):
             if total <= 0:
@@ -81,6 +78,10 @@ def _shifted(answers: Sequence[RowAnswer]) -> dict[str, str]:
         if best >= _LEAST:
             told = f"下移 {offset} 行" if offset > 0 else f"上移 {-offset} 行"
             detail = f"看作{told}，有 {best} 行与上期相称，在原行则不相称"
+            while end + 1 < len(rows) and there[end + 1]:  # fits both ways, and stands in the block's midst
+                end += 1
+            while start > 0 and there[start - 1]:
+                start -= 1
             block = range(min(start, start + offset), max(end, end + offset) + 1)
             return {rows[index].line.id: detail for index in block if 0 <= index < len(rows)}
     return {}
@@ -95,7 +96,9 @@ def _held_against_last(answer: RowAnswer, cells: FormCells) -> RowAnswer:
         powers = math.log10(figure / last)
         if abs(powers) >= 2 - _SLIP and abs(powers - round(powers)) <= _SLIP:
             times = f"{10 ** abs(round(powers)):g} 倍"
-            return _told(answer, cells, "form.value.unit-slip", f"{detail}，{'约为其' if powers > 0 else '约小于其'} {times}")
+            return _told(
+                answer, cells, "form.value.unit-slip", f"{detail}，{'约为其' if powers > 0 else '约小于其'} {times}"
+            )
     if abs(figure - last) > _JUMP * abs(last) and not answer.note:
         return _told(answer, cells, "form.value.jump", detail)
     return answer
@@ -109,6 +112,13 @@ def _told(answer: RowAnswer, cells: FormCells, name: str, detail: str) -> RowAns
         cells.tell(name, answer.sheet, where, value=answer.shown, detail=detail)
         return answer.refused(name)
     cells.problem(
-        name, answer.sheet, answer.row, answer.column, answer.shown, "answer_with_finding", value=answer.shown, detail=detail
+        name,
+        answer.sheet,
+        answer.row,
+        answer.column,
+        answer.shown,
+        "answer_with_finding",
+        value=answer.shown,
+        detail=detail,
     )
     return replace(answer, state="answered_with_finding", problems=(*answer.problems, name))

@@ -104,7 +104,7 @@ _GUIDE_ONLY: Final = set(GUIDE_HEADS) - set(HEADS.values())
 
 def is_guide(sheet: Sheet, rows: Rows) -> bool:
     """Return whether a sheet is the one that explains the lines, whatever it is called now."""
-    if any(len(_GUIDE_ONLY & set(row)) >= _LEAST_HEADS for row in rows):
+    if any(len(_GUIDE_ONLY.intersection(row)) >= _LEAST_HEADS for row in rows):
         return True
     return sheet.name == GUIDE_SHEET and find_table(rows) is None
 

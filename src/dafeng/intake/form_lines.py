@@ -322,9 +322,7 @@ class LineReader(HeadReader):
             for answer in blank:
                 where = cell_name(answer.row, answer.column) if answer.row >= 0 else ""
                 self.cells.tell("form.value.blank", answer.sheet or sheet, where, detail=answer.line.title)
-        return check_answers(
-            check_history(answers, self.cells), self.cells, Period.parse(self.issue.period).start.year
-        )
+        return check_answers(check_history(answers, self.cells), self.cells, Period.parse(self.issue.period).start.year)
 
     def _one(self, line: FormLine) -> RowAnswer:
         found = self._answers.get(line.id, [])

@@ -20,7 +20,6 @@ from dafeng.base.form import ANSWER_SCHEMA, FormIssue, guide_rows
 from dafeng.base.ledger import MACHINE_SHEET
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import BREAKDOWNS, SCHEMA, ObservationKind, Review
-from dafeng.base.quantity import fold_width
 from dafeng.catalog import Catalog
 from dafeng.intake.form_cells import FormCells, RowAnswer
 from dafeng.intake.form_layout import Identity, Rows, identity_of, is_guide
@@ -119,6 +118,7 @@ def read_form(
     path = Path(path)
     known = dict(issues) if isinstance(issues, Mapping) else {issue.id: issue for issue in issues or ()}
     sheets = [(sheet, sheet.frame.rows()) for sheet in read_sheets(path, limits=limits or _LIMITS)]
+    guides = {sheet.name for sheet, rows in sheets if is_guide(sheet, rows)}
     said = identity_of(sheets, known)
     cells = FormCells(path.name)
     issue, accepted = _issue_of(said, known if issues is not None else None, cells)
@@ -128,23 +128,23 @@ def read_form(
     if issue is not None:
         reader = (LineReader if issue.layout == "lines" else RowsReader)(issue, catalog, cells)
         for sheet, rows in sheets:
-            _read_sheet(reader, sheet, rows, cells)
+            _read_sheet(reader, sheet, rows, cells, guide=sheet.name in guides)
         answers, head = reader.finish(), reader.head
         accepted = accepted and reader.accepted and bool(cells.read_sheets)
-        printed = {fold_width(text) for one in (issue, said.embedded) if one for row in guide_rows(one) for text in row}
-    _fates_of_rest(sheets, cells, issue, printed)
+        printed = {text for one in (issue, said.embedded) if one for row in guide_rows(one) for text in row}
+    _fates_of_rest(sheets, cells, issue, guides, printed)
     if not accepted:
         cells.refuse_all()
         answers = [answer.refused() for answer in answers]
     return _result(path, issue, accepted, answers, head, cells, recorded_at.astimezone(UTC), review)
 
 
-def _read_sheet(reader: LineReader | RowsReader, sheet: Sheet, rows: Rows, cells: FormCells) -> None:
+def _read_sheet(reader: LineReader | RowsReader, sheet: Sheet, rows: Rows, cells: FormCells, *, guide: bool) -> None:
     if sheet.name == MACHINE_SHEET:
         return
     for row, column, text in sheet.remarks:
         cells.tell("form.cell.remark", sheet.name, cell_name(row, column), value=text[:60])
-    if is_guide(sheet, rows):
+    if guide:
         return
     if reader.read(sheet, rows):
         names = {finding.name for finding in sheet.findings}
@@ -194,20 +194,20 @@ def _issue_of(said: Identity, known: Mapping[str, FormIssue] | None, cells: Form
 
 
 def _fates_of_rest(
-    sheets: list[tuple[Sheet, Rows]], cells: FormCells, issue: FormIssue | None, printed: set[str]
+    sheets: list[tuple[Sheet, Rows]], cells: FormCells, issue: FormIssue | None, guides: set[str], printed: set[str]
 ) -> None:
     """Give a fate to every filled cell that has none: other sheets are set aside, the rest is stray.
 
     Of the sheet of explanations only what was `printed` there is; what somebody wrote beside it is stray.
     """
     for sheet, rows in sheets:
-        guide = issue is not None and is_guide(sheet, rows)
+        guide = issue is not None and sheet.name in guides
         read = guide or sheet.name in cells.read_sheets
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
                 if text is None or cells.has(sheet.name, row, column):
                     continue
-                if sheet.name == MACHINE_SHEET or (guide and fold_width(text) in printed):
+                if sheet.name == MACHINE_SHEET or (guide and text in printed):
                     cells.mark(sheet.name, row, column, text, "printed")
                 elif issue is None:
                     cells.mark(sheet.name, row, column, text, "refused")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import polars as pl
 
 from dafeng.base.errors import DafengError
-from dafeng.catalog.form_checks import REPORT_YEAR
 from dafeng.catalog.expression import FieldType, evaluate, expression_names
+from dafeng.catalog.form_checks import REPORT_YEAR
 from dafeng.intake.form_cells import FormCells, RowAnswer
 from dafeng.intake.form_values import factor_of
 from dafeng.intake.sheets import cell_name

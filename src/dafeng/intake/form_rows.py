@@ -36,6 +36,7 @@ class RowsReader(HeadReader):
         self._heads = row_heads(issue)
         self._subjects = {subject.code: subject.name for subject in issue.subjects}
         self._codes = {fold_width(subject.name): subject.code for subject in issue.subjects}
+        self._name_line = issue.name_line
         self._rows: dict[str, list[list[RowAnswer]]] = defaultdict(list)
 
     def read(self, sheet: Sheet, rows: Rows) -> bool:
@@ -79,9 +80,7 @@ class RowsReader(HeadReader):
                 line = lines[role]
                 if owners.get(fold_width(text), role) != role:
                     units[role] = None
-                    self.cells.problem(
-                        "form.column.doubtful", sheet, row, column, text, "changed", detail=line.title
-                    )
+                    self.cells.problem("form.column.doubtful", sheet, row, column, text, "changed", detail=line.title)
                     continue
                 found = _HEAD_UNIT.search(text.strip())
                 unit = found[1] if found else ""
@@ -171,8 +170,7 @@ class RowsReader(HeadReader):
             return found, self._subjects[found], "", ""
         codes = [texts[line.id].strip() for line in self.issue.lines[:2] if line.type == "code" and line.id in texts]
         names = [texts[line.id].strip() for line in self.issue.lines if line.type == "text" and line.id in texts]
-        own = self.issue.name_line
-        named = texts.get(own.id, "").strip() if own is not None else ""
+        named = texts.get(self._name_line.id, "").strip() if self._name_line is not None else ""
         code, name = (codes or [""])[0], named or (names or [""])[0]
         if not code:
             code = self._codes.get(fold_width(name), "")

@@ -48,6 +48,7 @@ _OWN: Final = {
     "zone-missing": ("时间「{value}」没有写明时差，推送也没有写明 zone", "带时差的时间，如 2026-01-01T08:00:00+08:00", "补上时差或 zone"),
     "row-malformed": ("这一项不是一个读数：{value}", "含 meter、at、value 的对象", "按约定的格式推送"),
     "field-unknown": ("不认识的字段：{value}", "meter、at、start、value、unit、mark", "去掉或改名"),
+    "meter-unreadable": ("表号「{value}」含有控制字符或不成字的编码", "可打印的表号", "核对推送方的编码"),
     "mark-too-long": ("标识过长：{value}", "不超过 64 个字符", "缩短标识"),
 }  # fmt: skip
 
@@ -166,7 +167,7 @@ def read_push(
         return _nothing(400, "zone", f"时区 {zone!r} 不认识")
     if not batch:
         canonical = json.dumps(list(rows), sort_keys=True, ensure_ascii=False, default=str)
-        batch = "push-" + hashlib.sha256(canonical.encode()).hexdigest()[:32]
+        batch = "push-" + hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:32]
     frame = _frame(rows, limits)
     frame = _instants(frame, zone)
     frame = _meters(frame, meters, keep_unknown=keep_unknown)
@@ -200,7 +201,7 @@ def _decode(body: bytes, limits: PushLimits) -> Any:
     if bare.size and int(np.cumsum(opened - closed).max()) > limits.depth:
         raise _RefusedError(413, "too-deep", f"括号嵌套超过 {limits.depth} 层")
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=lambda text: text)
+        return json.loads(body.decode("utf-8-sig"), parse_constant=lambda text: text)
     except (ValueError, RecursionError) as error:
         raise _RefusedError(400, "not-json", f"不是 UTF-8 的 JSON：{str(error)[:120]}") from error
 
@@ -218,14 +219,14 @@ def _row(
 ) -> tuple[str | None, str | None, str | None, float | None, str | None, str, str | None, str]:
     def refused(reason: str, text: object) -> tuple[str | None, None, None, None, None, str, str, str]:
         return (
-            meter if isinstance(meter, str) and len(meter) <= limits.text else None,
+            _shown(meter) if isinstance(meter, str) and len(meter) <= limits.text else None,
             None,
             None,
             None,
             None,
             "",
             reason,
-            str(text)[:80],
+            _shown(str(text)[:80]),
         )
 
     meter = row.get("meter") if isinstance(row, Mapping) else None
@@ -238,7 +239,9 @@ def _row(
         meter = str(meter)
     if not isinstance(meter, str) or not meter.strip() or len(meter) > limits.text:
         return refused("meter-blank", meter)
-    at, start, value = row.get("at"), row.get("start"), row.get("value")
+    if not meter.strip().isprintable():
+        return refused("meter-unreadable", meter)
+    at, start, value = (_epoch(row.get("at")), _epoch(row.get("start")), row.get("value"))
     if not isinstance(at, str) or not at.strip():
         return refused("time-blank" if at in (None, "") else "time-unreadable", at)
     if start is not None and not isinstance(start, str):
@@ -256,7 +259,18 @@ def _row(
         return refused("unit-unknown", unit)
     if mark is not None and (not isinstance(mark, str | int) or len(str(mark)) > 64):
         return refused("mark-too-long", mark)
-    return meter.strip(), at, start, number, unit or None, "" if mark is None else str(mark), None, ""
+    mark = "" if mark is None else _shown(str(mark))
+    return meter.strip(), _shown(at), start and _shown(start), number, unit and _shown(unit), mark, None, ""
+
+
+def _shown(text: str) -> str:
+    """Return a text that can be stored: halves of a surrogate pair become question marks."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _epoch(said: Any) -> Any:
+    """Return seconds or milliseconds since 1970 as text, anything else as it is."""
+    return str(said) if isinstance(said, int) and not isinstance(said, bool) and 10**9 <= said < 10**13 else said
 
 
 def _instants(frame: pl.DataFrame, zone: str) -> pl.DataFrame:

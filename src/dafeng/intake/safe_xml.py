@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +22,10 @@ __all__ = [
     "XmlLimits",
     "clean_xml",
     "daily_members",
+    "facts_of",
     "local_name",
     "no_daily_files",
+    "plain_number",
     "xml_elements",
     "xml_finding",
 ]
@@ -141,6 +144,31 @@ def xml_elements(data: bytes, tags: tuple[str, ...] | None = None) -> Iterator[e
 def local_name(element: etree._Element) -> str:
     """Return the name of an element without its namespace."""
     return str(element.tag).rsplit("}", 1)[-1]
+
+
+def facts_of(element: etree._Element) -> dict[str, str | None]:
+    """Return what an element says by its attributes and its children without children, by local name; blank is None."""
+    said = {str(name).rpartition("}")[2]: text for name, text in element.attrib.items()}
+    said.update({child.tag.rpartition("}")[2]: child.text for child in element if not len(child)})
+    return {name: text.strip() or None if text is not None else None for name, text in said.items()}
+
+
+def plain_number(text: str) -> float | None:
+    """Return the finite number that a text is, with commas for thousands or without; None where it is none.
+
+    Examples
+    --------
+    >>> plain_number("12,000.5"), plain_number("1,5"), plain_number("nan")
+    (12000.5, None, None)
+    """
+    plain = text.strip()
+    if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", plain):
+        plain = plain.replace(",", "")
+    try:
+        number = float(plain)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
 
 
 def no_daily_files(path: Path, problem: str) -> InputError:

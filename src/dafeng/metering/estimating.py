@@ -9,7 +9,8 @@ import ibis
 import polars as pl
 
 from dafeng.catalog.metering_schemas import MeterCheck
-from dafeng.metering.frames import HOUR
+from dafeng.lake.prepared import prepared
+from dafeng.metering.frames import HOUR, ZERO
 from dafeng.metering.quality import measured_hours
 
 __all__ = ["ESTIMATE_SCHEMA", "METHOD", "estimates"]
@@ -30,6 +31,7 @@ ESTIMATE_SCHEMA: Final[dict[str, pl.DataType]] = {
 measured hours that it is the mean of."""
 
 
+@prepared
 def estimates(
     hours: ibis.Table,
     meters: ibis.Table,
@@ -71,7 +73,7 @@ def estimates(
     gaps = grid.left_join(heard, ["meter", "hour"]).select(
         *("meter", "hour", "local_hour", "day_kind", "number"),
         seconds=HOUR - ibis._.covered.fill_null(0),
-        withheld=ibis._.withheld.fill_null(0.0),
+        withheld=ibis._.withheld.fill_null(ZERO),
     )
     gaps = gaps.filter((gaps.seconds > 0) & (gaps.withheld == 0))
     whole = measured_hours(hours, checks)

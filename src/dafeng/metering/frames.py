@@ -17,6 +17,7 @@ from dafeng.base.reading import MeterEventKind
 from dafeng.catalog.metering_schemas import EnergyItem, MeterCheck, Treatment
 
 __all__ = [
+    "ANY_KIND",
     "BASELINE_SCHEMA",
     "CALENDAR_SCHEMA",
     "FLAG_SCHEMA",
@@ -25,9 +26,11 @@ __all__ = [
     "METER_SCHEMA",
     "PERIOD_SCHEMA",
     "SUMS",
+    "ZERO",
     "bits_of",
     "bits_together",
     "event_points",
+    "kinds_of",
     "local_calendar",
     "meter_frame",
     "seconds_of",
@@ -38,6 +41,8 @@ __all__ = [
 _INSTANT: Final = pl.Datetime("us", "UTC")
 HOUR: Final = 3600
 """Seconds of an hour."""
+ANY_KIND: Final = ("", "interval", "register")
+"""Kinds of meters: blank where a meter sends one or the other."""
 
 METER_SCHEMA: Final[dict[str, pl.DataType]] = {
     "meter": pl.String(),
@@ -115,6 +120,10 @@ CALENDAR_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """Columns of the calendar of a zone: each hour with the local day, month and year (their first days) in which it lies, the hour
 of the clock, and the kind of day (workday or rest)."""
+
+
+ZERO: Final = ibis.literal(0).cast("float64")
+"""No energy: typed, as a plain 0.0 is a decimal number to Spark, and sums of those lose digits."""
 
 
 def seconds_of(instant: ibis.Value) -> ibis.Value:
@@ -238,6 +247,17 @@ def meter_frame(
             next_step="give each meter an id of its own",
         )
     return frame
+
+
+def kinds_of(meters: pl.DataFrame) -> tuple[str, ...]:
+    """Return the kinds that the meters of a table have.
+
+    Examples
+    --------
+    >>> kinds_of(pl.DataFrame({"kind": ["register", "register"]}))
+    ('register',)
+    """
+    return tuple(meters["kind"].unique().sort().to_list()) or ANY_KIND
 
 
 def _midnight(day: date, zone: str) -> int:

@@ -6,7 +6,8 @@ from typing import Final
 
 import ibis
 
-from dafeng.metering.frames import HOUR, SUMS, bits_together, instant_of
+from dafeng.lake.prepared import prepared
+from dafeng.metering.frames import HOUR, SUMS, ZERO, bits_together, instant_of
 
 __all__ = ["hours"]
 
@@ -15,6 +16,7 @@ _MONTH: Final = 31 * 24 * HOUR
 _YEAR: Final = 366 * 24 * HOUR
 
 
+@prepared
 def hours(intervals: ibis.Table, withheld: int, *, span: tuple[int, int] | None = None) -> ibis.Table:
     """Return the hours of meters.
 
@@ -44,8 +46,8 @@ def hours(intervals: ibis.Table, withheld: int, *, span: tuple[int, int] | None 
         "flags",
         length=length,
         known=intervals.amount.notnull(),
-        amount=ibis.ifelse(kept, intervals.amount, 0.0).fill_null(0.0),
-        withheld=ibis.ifelse(kept, 0.0, intervals.amount).fill_null(0.0),
+        amount=ibis.ifelse(kept, intervals.amount, ZERO).fill_null(ZERO),
+        withheld=ibis.ifelse(kept, ZERO, intervals.amount).fill_null(ZERO),
         kept=kept,
         first=first.cast("int64"),
         last=last.cast("int64"),
@@ -90,4 +92,4 @@ def hours(intervals: ibis.Table, withheld: int, *, span: tuple[int, int] | None 
 
 
 def _over(table: ibis.Table, seconds: int) -> ibis.Value:
-    return ibis.ifelse(table.length > seconds, table.amount, 0.0).sum()
+    return ibis.ifelse(table.length > seconds, table.amount, ZERO).sum()

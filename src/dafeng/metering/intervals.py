@@ -5,13 +5,14 @@ Engine expressions throughout: DuckDB and Spark run the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import ibis
 
 from dafeng.catalog.metering_schemas import MeterCheck
-from dafeng.metering.frames import HOUR, bits_of, bits_together, seconds_of, withheld_bits
+from dafeng.lake.prepared import prepared
+from dafeng.metering.frames import ANY_KIND, HOUR, ZERO, bits_of, bits_together, seconds_of, withheld_bits
 
 __all__ = ["current_readings", "intervals", "readings_set_aside", "row_evidence", "used_readings"]
 
@@ -39,6 +40,7 @@ def current_readings(readings: ibis.Table, *, as_of: ibis.Value | None = None) -
     return known.mutate(rank_=ibis.row_number().over(window)).filter(lambda t: t.rank_ == 0).drop("rank_")
 
 
+@prepared
 def used_readings(
     readings: ibis.Table, meters: ibis.Table, checks: Mapping[str, MeterCheck], *, events: ibis.Table | None = None
 ) -> ibis.Table:
@@ -92,6 +94,7 @@ def used_readings(
     )
 
 
+@prepared
 def intervals(
     readings: ibis.Table,
     meters: ibis.Table,
@@ -99,6 +102,7 @@ def intervals(
     *,
     events: ibis.Table | None = None,
     marks: ibis.Table | None = None,
+    kinds: Sequence[str] = ANY_KIND,
 ) -> ibis.Table:
     """Return the intervals of meters: what was used from when to when.
 
@@ -112,6 +116,8 @@ def intervals(
         As `event_points` gives them: a replacement or reset ends the register at `before` and begins it at `after`.
     marks : Table, optional
         As `span_bits` gives them: intervals that touch a span take its bits.
+    kinds : sequence of str
+        Kinds that the meters have, of `kinds_of`: what none of them needs is left out of the query.
 
     Returns
     -------
@@ -121,13 +127,17 @@ def intervals(
     table = used_readings(readings, meters, checks, events=events)
     usable = table.filter(table.aside == 0)
     registers = usable.filter(usable.start.isnull())
-    steps, unsure = (
-        _checked(_steps(registers.filter(chosen), checks, events), checks)
-        for chosen in (registers.kind == "register", registers.kind != "register")
-    )
-    given = _checked(_given(usable.filter(usable.start.notnull()), checks, events), checks)
-    apart = _without_overlaps(ibis.union(given, unsure, distinct=False), checks)
-    result = ibis.union(steps.select(*_COLUMNS), apart.select(*_COLUMNS), distinct=False)
+    parts, mixed = [], []
+    if "register" in kinds:
+        parts.append(_checked(_steps(registers.filter(registers.kind == "register"), checks, events), checks))
+    if "" in kinds:
+        mixed.append(_checked(_steps(registers.filter(registers.kind == ""), checks, events), checks))
+    if "" in kinds or "interval" in kinds:
+        mixed.append(_checked(_given(usable.filter(usable.start.notnull()), checks, events), checks))
+    if mixed:
+        parts.append(_without_overlaps(ibis.union(*mixed, distinct=False) if mixed[1:] else mixed[0], checks))
+    chosen = [part.select(*_COLUMNS) for part in parts]
+    result = ibis.union(*chosen, distinct=False) if chosen[1:] else chosen[0]
     return result if marks is None else _marked(result, marks)
 
 
@@ -356,6 +366,7 @@ def _marked(rows: ibis.Table, marks: ibis.Table) -> ibis.Table:
     )
 
 
+@prepared
 def readings_set_aside(
     readings: ibis.Table, meters: ibis.Table, checks: Mapping[str, MeterCheck], *, events: ibis.Table | None = None
 ) -> ibis.Table:
@@ -367,9 +378,8 @@ def readings_set_aside(
         meter, at (seconds), value, bit, low, high: the readings before and after where it is out of line, else the range.
     """
     table = used_readings(readings, meters, checks, events=events)
-    zero = ibis.literal(0.0)
     refused = table.filter(table.aside != 0)
-    refused = refused.select("meter", "at", "value", bit="aside", low=zero, high=refused.modulus)
+    refused = refused.select("meter", "at", "value", bit="aside", low=ZERO, high=refused.modulus)
     lined = _in_line(table.filter((table.aside == 0) & table.start.isnull()), events)
     lone = lined.mutate(stray=_spike(lined, "", events=events is not None)).filter(lambda t: t.stray)
     lone = lone.select(

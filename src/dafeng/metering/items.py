@@ -11,7 +11,8 @@ import polars as pl
 from dafeng.base.errors import InputError
 from dafeng.base.meter import Meter, MeterShare
 from dafeng.catalog.metering_schemas import EnergyItem
-from dafeng.metering.frames import SUMS, bits_together
+from dafeng.lake.prepared import prepared
+from dafeng.metering.frames import SUMS, ZERO, bits_together
 
 __all__ = ["ITEM_SCHEMA", "contributions", "deciding", "direct_totals", "item_closure", "item_totals", "item_years"]
 
@@ -142,6 +143,7 @@ def item_closure(items: Mapping[str, EnergyItem]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"item": pl.String, "above": pl.String, "distance": pl.Int64}, orient="row")
 
 
+@prepared
 def direct_totals(periods: ibis.Table, expected: ibis.Table, weights: ibis.Table) -> ibis.Table:
     """Return what the own meters of each building and item say.
 
@@ -158,11 +160,11 @@ def direct_totals(periods: ibis.Table, expected: ibis.Table, weights: ibis.Table
     Table
         building, item, period, `SUMS`, expected, meters, reporting, flags. A silent meter is there, with nothing covered.
     """
-    zero, nought = ibis.literal(0.0), ibis.literal(0).cast("int64")
+    nought = ibis.literal(0).cast("int64")
     silent = expected.select(
         "meter",
         "period",
-        **{name: nought if name == "covered" else zero for name in SUMS},
+        **{name: nought if name == "covered" else ZERO for name in SUMS},
         flags=nought,
         expected=expected.expected.cast("int64"),
     )
@@ -202,6 +204,7 @@ _KEYS: Final = ("building", "item", "period")
 _COUNTED: Final = (*SUMS, "expected", "meters", "reporting", "flags")
 
 
+@prepared
 def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table | None = None) -> ibis.Table:
     """Return totals of buildings by energy item, with what the parts leave over.
 
@@ -243,8 +246,8 @@ def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table 
         flags=bits_together(given.flags),
         heard=given.own.cast("int64").sum(),
     )
-    zero, nought = ibis.literal(0.0), ibis.literal(0).cast("int64")
-    types = {name: zero if name in SUMS and name != "covered" else nought for name in _COUNTED}
+    nought = ibis.literal(0).cast("int64")
+    types = {name: ZERO if name in SUMS and name != "covered" else nought for name in _COUNTED}
     left = nodes.select(
         *_KEYS,
         *_COUNTED,
@@ -297,6 +300,7 @@ def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table 
     return ibis.union(totals.cast(whole).select(*columns), rest.cast(whole).select(*columns), distinct=False)
 
 
+@prepared
 def item_years(months: ibis.Table) -> ibis.Table:
     """Return years of buildings by energy item: the sums of their months.
 

@@ -11,7 +11,9 @@ import polars as pl
 from dafeng.base.building import Building
 from dafeng.base.place import PlaceKind, PlaceTree
 from dafeng.catalog.metering_schemas import EnergyItem
+from dafeng.lake.prepared import prepared
 from dafeng.metering.converting import BESIDE, NOT_ENERGY
+from dafeng.metering.frames import ZERO
 
 __all__ = ["PLACE_SCHEMA", "building_frame", "item_frame", "place_closure", "place_totals", "place_years"]
 
@@ -100,6 +102,7 @@ def place_closure(places: PlaceTree, used: Iterable[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row").unique().sort("place", "within")
 
 
+@prepared
 def place_totals(
     totals: ibis.Table,
     buildings: ibis.Table,
@@ -128,23 +131,22 @@ def place_totals(
         A silent building is in the counts, the expected seconds and the area, not in the amounts. The end uses and
         ``unattributed`` add up to ``all``.
     """
-    zero = ibis.literal(0.0)
     kept = totals.filter(totals.part == "total").join(items, "item").join(buildings, "building")
     table = kept.left_join(rates, ["place", "carrier", "period"]).select(
         *("building", "place", "building_class", "period", "carrier", "end_use"),
         *("amount", "spread", "withheld", "covered", "expected", "factors"),
-        area=kept.area.fill_null(0.0),
+        area=kept.area.fill_null(ZERO),
         heard=(kept.covered > 0),
         **{name: kept.amount * rates[name] for name in _TONNES},
         energy=~kept.carrier.isin(sorted(NOT_ENERGY | BESIDE)),
     )
-    some = table.heard & table.energy & (table.amount.fill_null(0.0) != 0)
+    some = table.heard & table.energy & (table.amount.fill_null(ZERO) != 0)
     rows = table.select(
         *("building", "place", "building_class", "period", "carrier", "end_use", "factors", "energy"),
         *("amount", "spread", "withheld", "covered", "expected", "area", *_TONNES),
         buildings=(table.expected > 0).cast("int64"),
         reporting=table.heard.cast("int64"),
-        area_covered=ibis.ifelse(table.expected > 0, table.area * table.covered / table.expected, zero),
+        area_covered=ibis.ifelse(table.expected > 0, table.area * table.covered / table.expected, ZERO),
         without_tce=(some & table.tce.isnull()).cast("int64"),
         without_co2=(some & table.co2.isnull()).cast("int64"),
     )
@@ -159,9 +161,9 @@ def place_totals(
         factors=ibis.null("string"),
         energy=ibis.literal(True),
         amount=ibis.null("float64"),
-        spread=zero,
-        withheld=zero,
-        area_covered=ibis.ifelse(whole.expected > 0, whole.area * whole.covered / whole.expected, zero),
+        spread=ZERO,
+        withheld=ZERO,
+        area_covered=ibis.ifelse(whole.expected > 0, whole.area * whole.covered / whole.expected, ZERO),
     )
     parts = ibis.union(
         rows, whole.cast({"covered": "int64", "expected": "int64"}).select(*rows.columns), distinct=False
@@ -195,6 +197,7 @@ def place_totals(
     )
 
 
+@prepared
 def place_years(months: ibis.Table) -> ibis.Table:
     """Return years of places: the sums of their months.
 
@@ -223,7 +226,7 @@ def place_years(months: ibis.Table) -> ibis.Table:
     )
     return (
         sums.mutate(
-            area_covered=ibis.ifelse(sums.expected > 0, sums.weighted / sums.expected, 0.0),
+            area_covered=ibis.ifelse(sums.expected > 0, sums.weighted / sums.expected, ZERO),
             factors=ibis.ifelse(
                 sums.first == sums.other, sums.first, ibis.literal("[") + sums.first + "," + sums.other + "]"
             ),

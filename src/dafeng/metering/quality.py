@@ -10,6 +10,7 @@ import polars as pl
 
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.metering_schemas import MeterCheck, Treatment
+from dafeng.lake.prepared import prepared
 from dafeng.metering.frames import FLAG_SCHEMA, HOUR, bits_of, seconds_of
 
 __all__ = ["baselines", "flag_findings", "measured_hours", "reading_flags", "to_flags", "unknown_meters"]
@@ -24,6 +25,7 @@ def measured_hours(hours: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.
     return hours.filter(whole & ((hours.flags & bits_of(checks, "catch-up")) == 0))
 
 
+@prepared
 def baselines(hours: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table:
     """Return what is usual for each meter.
 
@@ -49,6 +51,7 @@ def baselines(hours: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table
     )
 
 
+@prepared
 def reading_flags(
     intervals: ibis.Table, aside: ibis.Table, meters: ibis.Table, checks: Mapping[str, MeterCheck]
 ) -> ibis.Table:

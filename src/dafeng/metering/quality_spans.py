@@ -12,6 +12,7 @@ from typing import Final
 import ibis
 
 from dafeng.catalog.metering_schemas import MeterCheck
+from dafeng.lake.prepared import prepared
 from dafeng.metering.frames import HOUR, seconds_of
 from dafeng.metering.quality import measured_hours
 
@@ -25,6 +26,7 @@ def _parameter(checks: Mapping[str, MeterCheck], check: str, name: str, default:
     return checks[check].parameters.get(name, default) if check in checks else default
 
 
+@prepared
 def stuck_flags(hours: ibis.Table, usual: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table:
     """Return runs of hours that are all alike on meters that normally vary.
 
@@ -68,6 +70,7 @@ def stuck_flags(hours: ibis.Table, usual: ibis.Table, checks: Mapping[str, Meter
     )
 
 
+@prepared
 def copied_day_flags(hours: ibis.Table, calendar: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table:
     """Return local days that are the same, hour by hour, as an earlier day of the meter.
 
@@ -121,6 +124,7 @@ def copied_day_flags(hours: ibis.Table, calendar: ibis.Table, checks: Mapping[st
     ).select(*_COLUMNS)
 
 
+@prepared
 def part_flags(days: ibis.Table, spans: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table:
     """Return days on which the parts of an item exceed its main meter, or leave a large share unattributed.
 
@@ -161,6 +165,7 @@ def part_flags(days: ibis.Table, spans: ibis.Table, checks: Mapping[str, MeterCh
     )
 
 
+@prepared
 def completeness_flags(
     periods: ibis.Table, expected: ibis.Table, spans: ibis.Table, checks: Mapping[str, MeterCheck]
 ) -> ibis.Table:
@@ -192,6 +197,7 @@ def completeness_flags(
     ).select(*_COLUMNS)
 
 
+@prepared
 def drift_flags(readings: ibis.Table, checks: Mapping[str, MeterCheck]) -> ibis.Table:
     """Return UTC days on which the readings of a meter stand beside the full quarter of an hour, all to one side.
 

@@ -12,7 +12,7 @@ import polars as pl
 
 from dafeng.catalog.metering_schemas import MeterCheck
 from dafeng.lake.engines import Engine
-from dafeng.metering.frames import HOUR_SCHEMA, PERIOD_SCHEMA, SUMS, withheld_bits
+from dafeng.metering.frames import HOUR_SCHEMA, PERIOD_SCHEMA, SUMS, kinds_of, withheld_bits
 from dafeng.metering.hours import hours
 from dafeng.metering.intervals import intervals, used_readings
 
@@ -90,7 +90,8 @@ def restate(
             if newest is not None and high is not None and high >= newest:
                 high = None
             table = engine.hold(read(low, high, names))
-            kept = engine.frame(meters.filter(pl.col("meter").is_in(names)))
+            own = meters.filter(pl.col("meter").is_in(names))
+            kept = engine.frame(own)
             happened, marked = (None if frame is None else engine.frame(frame) for frame in (events, marks))
             spans, before, after = settled_spans(engine, table, kept, checks, here, events=happened)
             before, after = before | (low is None), after | (high is None)
@@ -100,7 +101,7 @@ def restate(
             ).filter(~(before & after))
             pending = pl.concat([pending, further])
             if done.height:
-                found = intervals(table, kept, checks, events=happened, marks=marked)
+                found = intervals(table, kept, checks, events=happened, marks=marked, kinds=kinds_of(own))
                 parts.append(_recomputed(engine, hours(found, withheld_bits(checks)), _merged(done)))
     if not parts:
         nothing = {

@@ -7,7 +7,8 @@ from typing import Final, Literal
 import ibis
 import polars as pl
 
-from dafeng.metering.frames import HOUR, SUMS, bits_together, seconds_of
+from dafeng.lake.prepared import prepared
+from dafeng.metering.frames import HOUR, SUMS, ZERO, bits_together, seconds_of
 
 __all__ = [
     "direct_months",
@@ -34,6 +35,7 @@ def _sums(table: ibis.Table, spread: str) -> dict[str, ibis.Value]:
     }
 
 
+@prepared
 def periods_of_hours(
     hours: ibis.Table, calendar: ibis.Table, *, by: Width = "day", zones: ibis.Table | None = None
 ) -> ibis.Table:
@@ -61,6 +63,7 @@ def periods_of_hours(
     return sums.select("meter", "period", *SUMS, "flags")
 
 
+@prepared
 def widened(periods: ibis.Table, *, by: Literal["month", "year"], keys: tuple[str, ...] = ("meter",)) -> ibis.Table:
     """Return months of days, or years of months.
 
@@ -128,6 +131,7 @@ def expected_seconds(meters: ibis.Table, spans: ibis.Table) -> ibis.Table:
     return rows.filter(rows.expected > 0)
 
 
+@prepared
 def direct_months(readings: ibis.Table, calendar: ibis.Table) -> ibis.Table:
     """Return months of meters whose readings are hours already, in one pass over the readings.
 
@@ -158,6 +162,7 @@ def direct_months(readings: ibis.Table, calendar: ibis.Table) -> ibis.Table:
     )
 
 
+@prepared
 def regular_months(
     direct: ibis.Table, meters: ibis.Table, *, marked: ibis.Table | None = None, events: ibis.Table | None = None
 ) -> ibis.Table:
@@ -195,13 +200,12 @@ def regular_months(
         if other is not None:
             strange = ibis.union(strange, other.select("meter"), distinct=False)
     strange = strange.distinct().mutate(strange=ibis.literal(True))
-    zero = ibis.literal(0.0)
     joined = rows.left_join(strange, "meter")
     return joined.select(
         "meter",
         "period",
         "amount",
-        **{name: zero for name in SUMS if name not in ("amount", "covered")},
+        **{name: ZERO for name in SUMS if name not in ("amount", "covered")},
         covered=joined.covered.cast("int64"),
         flags=ibis.literal(0).cast("int64"),
         odd=joined.strange.fill_null(False),

@@ -16,7 +16,7 @@ from dafeng.base.lineage import LINEAGE_SCHEMA
 from dafeng.base.observation import KEY, SCHEMA
 from dafeng.catalog.expression import FieldType, Reference, expression_names
 from dafeng.catalog.schemas import Indicator
-from dafeng.methods.computed import Computed, compare_with_stated, finding, of_many, worst_of, write
+from dafeng.methods.computed import Computed, compare_with_stated, finding, of_many, write
 from dafeng.methods.entered import Entered, of_lists
 from dafeng.methods.formula_facts import (
     KINDS,
@@ -212,13 +212,16 @@ def _beside_stated(computed: Block, stated: Block | None, facts: Facts, indicato
 def _beyond_bounds(computed: Block, facts: Facts, indicator: Indicator) -> list[Finding]:
     low = -np.inf if indicator.minimum is None else indicator.minimum
     high = np.inf if indicator.maximum is None else indicator.maximum
-    outside = computed.known & ((computed.value < low) | (computed.value > high))
-    if not outside.any():
+    excess = np.where(computed.known, np.maximum(low - computed.value, computed.value - high), 0.0)
+    outside = np.flatnonzero(excess > 0)
+    if not len(outside):
         return []
-    those = computed.take(np.flatnonzero(outside))
-    beyond = key_columns(those, facts, indicator.id).with_columns(_amounts(those))
-    excess = pl.max_horizontal(low - pl.col("value"), pl.col("value") - high)
-    most = worst_of(beyond, ["indicator"], excess).row(0, named=True)
+    values = computed.value[outside]
+    those = computed.take(outside[excess[outside] == excess.max()])
+    rows = pl.lit(len(outside), dtype=pl.UInt32)
+    most = (
+        key_columns(those, facts, indicator.id).with_columns(*_amounts(those), rows=rows).sort(KEY).row(0, named=True)
+    )
     return [
         finding(
             "formula.beyond-bounds",
@@ -230,8 +233,8 @@ def _beyond_bounds(computed: Block, facts: Facts, indicator: Indicator) -> list[
             period=most["period"],
             value=most["value"],
             rows=most["rows"],
-            lowest=beyond.select(pl.col("value").min()).item(),
-            highest=beyond.select(pl.col("value").max()).item(),
+            lowest=float(values.min()),
+            highest=float(values.max()),
         )
     ]
 

@@ -16,7 +16,17 @@ from typing import Any, Final
 import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
-from dafeng.base.form import FORM_FORMAT, GUIDE_HEADS, GUIDE_SHEET, HEADS, HINTS, IDENTITY, FormIssue, FormLine, guide_rows
+from dafeng.base.form import (
+    FORM_FORMAT,
+    GUIDE_HEADS,
+    GUIDE_SHEET,
+    HEADS,
+    HINTS,
+    IDENTITY,
+    FormIssue,
+    FormLine,
+    guide_rows,
+)
 from dafeng.base.ledger import MACHINE_SHEET
 from dafeng.base.period import Period
 from dafeng.catalog.catalog import Catalog
@@ -303,6 +313,7 @@ class _Book:
         sheet.write_string(top + 1, first + len(issue.lines), HEADS["note"], self.formats["head"])
         sheet.set_column(first + len(issue.lines), first + len(issue.lines), 20)
         sheet.set_row(top + 1, 40)
+        named = issue.name_line
         for number in range(rows):
             row = top + 2 + number
             known = issue.subjects[number] if number < len(issue.subjects) else None
@@ -313,7 +324,7 @@ class _Book:
                 text = ""
                 if known is not None and not of_place:
                     text = known.code if line.type == "code" and index == first else ""
-                    text = known.name if line is issue.name_line else text
+                    text = known.name if line is named else text
                 if text:
                     sheet.write_string(row, index, text, self.formats["note"])
                 else:

@@ -10,7 +10,7 @@ looked for, so that the year after a shifted one is not blamed for it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import permutations
 from typing import Final, NamedTuple
 
@@ -26,21 +26,27 @@ from dafeng.statistics.check_table import Floats, Table
 __all__ = ["check_shift", "shifted_blocks"]
 
 _CAP: Final = 8.0
-_COLUMN: Final = 8
-"""Fewest rows by which two columns can be told to have changed places."""
 """Usual changes beyond which one is as far as another."""
+_COLUMN: Final = 8
+"""Fewest rows by which a column can be told to be another one, or to have slipped."""
 _COLUMNS: Final = 40
 """Most series that are compared: those with most figures."""
 _LEAST: Final = 3
 """Fewest figures by which two rows can be compared."""
 _FITS: Final = 2.5
 """Distance up to which a row fits."""
+_SLIPPED: Final = 0.6
+"""Distance from the other rows, as a part of that from their own, below which the figures of a column slipped."""
 _WHOLE: Final = 0.8
+"""Part of the rows with figures from which on a block is the whole table."""
 _AROUND: Final = 4
+"""Years before and after beside which a year may stand out."""
 _OUT: Final = 1.2
+"""Middle distance of its rows from which on a year may stand out."""
 _REFERENCES: Final = (-2, -1, 1, 2)
-_MATCHED: Final = 1000
-_PARAMETERS: Final = {"rows": 3.0, "evidence": 0.7, "fitting": 3.0}
+_MATCHED: Final = 200
+"""Most rows of a year, those furthest from themselves, that are held against each other for an exchange."""
+_PARAMETERS: Final = {"rows": 3.0, "evidence": 0.7, "fitting": 3.0, "column": 2.0, "alike": 0.7, "figures": 6.0}
 
 
 class _Block(NamedTuple):
@@ -63,7 +69,9 @@ def check_shift(check: DataCheck, context: Context) -> Outcome:
     ----------
     check : DataCheck
         ``rows``: furthest offset looked for; ``evidence``: least sum over the block of (own − other distance) ÷ cap;
-        ``fitting``: fewest rows that fit the other row and not their own.
+        ``fitting``: fewest rows that fit the other row and not their own; ``column``: least evidence for a single column;
+        ``alike``: distance from each other's row, as a part of that from their own, below which two rows changed places, where at
+        least ``figures`` are compared (a third where fewer are).
     context : Context
 
     Returns
@@ -72,18 +80,23 @@ def check_shift(check: DataCheck, context: Context) -> Outcome:
         One fault a dataset and period.
     """
     found = Outcome()
+    bars = {**_PARAMETERS, **check.parameters}
     for table in context.tables:
         layers = wanted_layers(check, table, context.indicators)
         if len(layers) < _LEAST or len(table.years) < 2:
             continue
         heights = heights_in_changes(table, layers, context.indicators)
-        for block in shifted_blocks(heights, {**_PARAMETERS, **check.parameters}):
+        for block in shifted_blocks(heights, bars):
             found.faults.append(_shift_fault(table, block, context))
             heights[:, block.year, _covered(block)] = np.nan
-        for year, pairs in exchanged(heights).items():
+        for year, pairs in exchanged(heights, bars).items():
             found.faults.append(_exchange_fault(table, year, pairs, context))
+            heights[:, year, sorted({row for pair in pairs for row in pair})] = np.nan
         for year, one, two in swapped_columns(table, layers, heights, context.indicators):
             found.faults.append(_column_fault(table, year, one, two, context))
+            heights[[layers.index(one), layers.index(two)], year] = np.nan
+        for slip in shifted_columns(heights, bars):
+            found.faults.append(_slip_fault(table, slip, layers, context))
     return found
 
 
@@ -177,7 +190,13 @@ def _loudest(heights: Floats, year: int, offsets: list[int], parameters: Mapping
 def _nearest(heights: Floats, year: int, by: int) -> Floats:
     """Return how far each row of a year is from the row `by` above it, in the nearest of the years around."""
     nearest = np.full(heights.shape[2], np.nan)
-    here = heights[:, year]
+    for there in _around(heights, year, by):
+        nearest = np.fmin(nearest, _distance(heights[:, year], there))
+    return nearest
+
+
+def _around(heights: Floats, year: int, by: int) -> Iterator[Floats]:
+    """Return the years around a year with their rows moved `by` down, each of shape (series, place)."""
     count = heights.shape[2]
     for step in _REFERENCES:
         if not 0 <= year + step < heights.shape[1]:
@@ -188,8 +207,7 @@ def _nearest(heights: Floats, year: int, by: int) -> Floats:
             if abs(by) < count:
                 moved[:, max(by, 0) : count + min(by, 0)] = there[:, max(-by, 0) : count - max(by, 0)]
             there = moved
-        nearest = np.fmin(nearest, _distance(here, there))
-    return nearest
+        yield there
 
 
 def _distance(here: Floats, there: Floats) -> Floats:
@@ -210,7 +228,7 @@ def _loudest_run(speaks: Floats) -> tuple[float, int, int]:
     return float(gains[end]), start, end
 
 
-def exchanged(heights: Floats) -> dict[int, list[tuple[int, int]]]:
+def exchanged(heights: Floats, parameters: Mapping[str, float] = _PARAMETERS) -> dict[int, list[tuple[int, int]]]:
     """Return, by year, the pairs of rows of which each holds the figures of the other.
 
     Examples
@@ -223,21 +241,93 @@ def exchanged(heights: Floats) -> dict[int, list[tuple[int, int]]]:
     """
     found: dict[int, list[tuple[int, int]]] = {}
     for year in range(heights.shape[1]):
-        own = _nearest(heights, year, 0)
-        lost = np.flatnonzero(own > _FITS)
-        if not 2 <= len(lost) <= _MATCHED:
+        own = np.nan_to_num(_nearest(heights, year, 0))
+        far = np.flatnonzero(own > _CAP * parameters["evidence"] / 8)
+        lost = np.sort(far[np.argsort(-own[far], kind="stable")[:_MATCHED]])
+        if len(lost) < 2:
             continue
+        own, here = own[lost], heights[:, year, lost]
         apart = np.full((len(lost), len(lost)), np.nan)
-        for step in _REFERENCES:
-            if 0 <= year + step < heights.shape[1]:
-                here, there = heights[:, year, lost], heights[:, year + step, lost]
-                for column in range(len(lost)):
-                    apart[:, column] = np.fmin(apart[:, column], _distance(here, there[:, column : column + 1]))
-        near = (apart < np.minimum(_FITS / 2, own[lost, None] / 3)) & ~np.eye(len(lost), dtype=bool)
-        pairs = np.argwhere(np.triu(near & near.T))
-        if len(pairs):
+        for there in _around(heights[:, :, lost], year, 0):
+            for column in range(len(lost)):
+                apart[:, column] = np.fmin(apart[:, column], _distance(here, there[:, column : column + 1]))
+        known = np.isfinite(here).sum(axis=0)
+        many = np.minimum(known[:, None], known) >= parameters["figures"]
+        part = np.where(many, parameters["alike"], 1 / 3)
+        near = (apart < part * own[:, None]) & (many | (apart < _FITS / 2)) & ~np.eye(len(lost), dtype=bool)
+        gain = own[:, None] + own - apart - apart.T
+        bar = np.where(many, 2 * parameters["evidence"], 2 * _FITS * 2 / 3)
+        pairs = _best_pairs(np.where(near & near.T & (gain >= bar), gain, 0.0))
+        if pairs:
             found[year] = [(int(lost[one]), int(lost[two])) for one, two in pairs]
     return found
+
+
+def _best_pairs(gain: Floats) -> list[tuple[int, int]]:
+    """Return pairs of rows, the largest gain first and each row once."""
+    ones, twos = np.nonzero(np.triu(gain))
+    taken: set[int] = set()
+    found = []
+    for number in np.argsort(-gain[ones, twos], kind="stable"):
+        pair = int(ones[number]), int(twos[number])
+        if not taken & set(pair):
+            taken |= set(pair)
+            found.append(pair)
+    return sorted(found)
+
+
+class _Slip(NamedTuple):
+    """A column of one year that fits the rows `by` above."""
+
+    layer: int
+    year: int
+    by: int
+    evidence: float
+    own: Floats
+    other: Floats
+
+
+def shifted_columns(heights: Floats, parameters: Mapping[str, float]) -> list[_Slip]:
+    """Return the columns whose figures of one year slipped by some rows, the clearest first.
+
+    Parameters
+    ----------
+    heights : float array, shape (series, year, place)
+        In usual changes, places in the order of rows; NaN where unknown.
+    parameters : mapping
+        rows, column.
+
+    Examples
+    --------
+    >>> levels = np.random.default_rng(1).normal(size=(1, 1, 12)) * 30
+    >>> heights = np.repeat(levels, 5, axis=1)
+    >>> heights[0, 2] = np.roll(heights[0, 2], 1)
+    >>> [(slip.year, slip.by) for slip in shifted_columns(heights, {"rows": 3, "column": 2})]
+    [(2, 1)]
+    """
+    found: list[_Slip] = []
+    for year in range(heights.shape[1]):
+        own = _cells_apart(heights, year, 0)
+        best: dict[int, _Slip] = {}
+        for by in (sign * step for step in range(1, int(parameters["rows"]) + 1) for sign in (1, -1)):
+            other = _cells_apart(heights, year, by)
+            both = np.isfinite(own) & np.isfinite(other)
+            lost, kept = np.where(both, own, 0.0).sum(axis=1), np.where(both, other, 0.0).sum(axis=1)
+            evidence = (lost - kept) / _CAP
+            slipped = (both.sum(axis=1) >= _COLUMN) & (evidence >= parameters["column"]) & (kept < _SLIPPED * lost)
+            for layer in np.flatnonzero(slipped):
+                if layer not in best or evidence[layer] > best[layer].evidence:
+                    best[int(layer)] = _Slip(int(layer), year, by, float(evidence[layer]), own[layer], other[layer])
+        found += best.values()
+    return sorted(found, key=lambda slip: (-round(slip.evidence, 9), slip.year, slip.layer))
+
+
+def _cells_apart(heights: Floats, year: int, by: int) -> Floats:
+    """Return how far each figure of a year is from that of the row `by` above, in the nearest of the years around."""
+    nearest = np.full(heights[:, year].shape, np.nan)
+    for there in _around(heights, year, by):
+        nearest = np.fmin(nearest, np.minimum(np.abs(heights[:, year] - there), _CAP))
+    return nearest
 
 
 def swapped_columns(
@@ -287,6 +377,30 @@ def _column_fault(table: Table, year: int, one: int, two: int, context: Context)
     evidence = {"fault": "columns-exchanged", "one": table.series[one].indicator, "two": table.series[two].indicator,
                 "rows": int(rows.size), "whole": False}  # fmt: skip
     return TableFault(table.dataset, _period(table, year), sentence, evidence, rows, int(rows[0]))
+
+
+def _slip_fault(table: Table, slip: _Slip, layers: list[int], context: Context) -> TableFault:
+    covered = table.rows[layers[slip.layer], slip.year]
+    rows = covered[covered >= 0]
+    name = table.series[layers[slip.layer]].indicator
+    side = "上" if slip.by > 0 else "下"
+    fitting = (slip.other < _FITS) & (slip.other < slip.own / 2)
+    sentence = (
+        f"{int(table.years[slip.year])}年「{context.indicators[name].zh}」一列错行：各行的数像{side}面第{abs(slip.by)}行的，"
+        f"{int(np.isfinite(slip.own).sum())}行中{int(fitting.sum())}行与那一行的前后年份相符而与本行不符"
+    )
+    evidence = {
+        "fault": "column-shift",
+        "indicator": name,
+        "offset": slip.by,
+        "whole": False,
+        "rows": int(rows.size),
+        "fitting_rows": int(fitting.sum()),
+        "median_distance_own": _middle(slip.own),
+        "median_distance_neighbour": _middle(slip.other),
+        "evidence": round(slip.evidence, 3),
+    }
+    return TableFault(table.dataset, _period(table, slip.year), sentence, evidence, rows, int(rows[0]))
 
 
 def _covered(block: _Block) -> slice:

@@ -14,7 +14,7 @@ from dafeng.base.errors import UnknownNameError, UsageError
 from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.observation import BREAKDOWNS, FACT_KINDS, KEY, SCHEMA, ObservationKind
-from dafeng.base.period import Period
+from dafeng.base.period import read_period
 from dafeng.catalog import Catalog
 from dafeng.catalog.expression import expression_names
 from dafeng.lake import ObservationLake, Published, Snapshot, content_digest
@@ -63,7 +63,7 @@ class ComputeRun:
 
     def of_periods(self, periods: Sequence[str]) -> ComputeRun:
         """Return the run with the results and gaps of some periods."""
-        here = pl.col("period").is_in([Period.parse(text).text for text in periods])
+        here = pl.col("period").is_in([read_period(text).text for text in periods])
         return replace(
             self,
             observations=self.observations.filter(here),

@@ -17,6 +17,7 @@ from dafeng.catalog.yaml_source import read_yaml
 from dafeng.lake import Workspace
 from dafeng.reports import FontReport
 from dafeng.workflow.assessing import assess
+from dafeng.workflow.demo_metering import DemoMetering, meter_demo
 from dafeng.workflow.demo_statistics import DemoStatistics, run_demo_statistics
 from dafeng.workflow.facts import ImportOptions, ImportOutcome, import_file
 from dafeng.workflow.ledgers import LedgerOutcome, import_ledger, roll_up_ledgers
@@ -73,6 +74,8 @@ class Demonstration(Record):
     """One a file."""
     ledgers: DemoLedgers
     """Ledgers, and what was counted from them."""
+    metering: DemoMetering
+    """Meters, and what was rolled up from them."""
     statistics: DemoStatistics
     """Forms, returns, checks, computed indicators and the check-up."""
     assessment: Assessment
@@ -196,6 +199,9 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
     outcomes += _import_all(setting, source, listener)
     statistics = run_demo_statistics(setting, root, source / "returns", as_of=DEMO_DAY, listener=listener)
     setting = open_setting(setting.workspace)  # figures were set aside
+    metering = meter_demo(
+        setting, demo_files() / "data" / "metering", place=_PLACE, recorded_at=_RECORDED, listener=listener
+    )
     judged = assess(setting, DEMO_PLAN, as_of=DEMO_DAY, known_at=DEMO_DAY)
     reports: list[BuiltReport] = []
     for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER):

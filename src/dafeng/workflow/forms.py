@@ -18,7 +18,7 @@ from dafeng.base.finding import Finding
 from dafeng.base.form import ANSWER_SCHEMA, FormIssue
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA, ObservationKind, Review
-from dafeng.base.period import Period
+from dafeng.base.period import read_period
 from dafeng.catalog.statistics_schemas import Form
 from dafeng.intake.form_reading import FormReturn, read_form
 from dafeng.lake import Published, find_runs, save_run
@@ -135,7 +135,7 @@ def issue_forms(
     """
     workspace, lake = need_workspace(setting)
     catalog, plan = setting.catalog, chosen_plan(setting, name)
-    canonical = Period.parse(period).text
+    canonical = read_period(period).text
     facts = lake.snapshot().read().select(list(SCHEMA))
     if form is not None:
         if not bodies:

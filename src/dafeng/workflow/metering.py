@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.meter import METER_FIELDS, Meter, MeterKind, MeterShare
 from dafeng.base.quantity import same_dimension
 from dafeng.catalog import Catalog
-from dafeng.lake import DerivedTable, ReadingLake, Workspace
+from dafeng.lake import DerivedTable, Engine, EngineRows, ReadingLake, Workspace
 from dafeng.metering.account_links import AccountLink
 from dafeng.metering.converting import RATE_SCHEMA
 from dafeng.metering.frames import BASELINE_SCHEMA, FLAG_SCHEMA, HOUR_SCHEMA, METER_SCHEMA, PERIOD_SCHEMA
@@ -37,6 +37,7 @@ __all__ = [
     "know_building",
     "know_meter",
     "open_house",
+    "put_rows",
     "read_register",
     "said_of",
     "shown_items",
@@ -48,6 +49,7 @@ ZONE: Final = "Asia/Shanghai"
 EVER: Final = (datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 """Span that holds every reading."""
 _LISTED: Final = 20
+_FEW: Final = 3_000_000
 
 STORED_ITEM: Final = {("line" if name == "part" else name): kind for name, kind in ITEM_SCHEMA.items()}
 """Columns of stored totals of buildings: those of `ITEM_SCHEMA`, with ``line`` for ``part``, a name that tables keep to themselves."""
@@ -186,6 +188,17 @@ def open_house(setting: Setting) -> MeterHouse:
         There is no workspace.
     """
     return MeterHouse(need_workspace(setting)[0])
+
+
+def put_rows(
+    table: DerivedTable, engine: Engine, held: Any, parts: Sequence[str], made_from: Mapping[str, int | str]
+) -> None:
+    """Put the rows of a held expression in the place of parts of a table: through this process where they are few, else not."""
+    count = int(engine.collect(held.aggregate(rows=held.count()))["rows"][0])
+    rows: pl.DataFrame | EngineRows = EngineRows(engine, held)
+    if count <= _FEW:
+        rows = engine.collect(held, table.schema).select(pl.col(name).cast(kind) for name, kind in table.schema.items())
+    table.replace(rows, partitions=parts, made_from=made_from)
 
 
 def stored_items(frame: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ import polars as pl
 
 from dafeng.base.listener import Listener
 from dafeng.catalog import Catalog
-from dafeng.lake import DerivedTable, Engine, EngineRows, ReadingSnapshot
+from dafeng.lake import DerivedTable, Engine, ReadingSnapshot
 from dafeng.lake.scratch import scratch_folder
 from dafeng.metering.frames import (
     BASELINE_SCHEMA,
@@ -38,7 +38,7 @@ from dafeng.metering.quality import baselines, to_flags
 from dafeng.metering.quality_spans import copied_day_flags, drift_flags, stuck_flags
 from dafeng.metering.restating import Restated, replaced, restate
 from dafeng.metering.rollup import periods_of_hours
-from dafeng.workflow.metering import EVER, ZONE, MeterHouse, MeterRegister
+from dafeng.workflow.metering import EVER, ZONE, MeterHouse, MeterRegister, put_rows
 
 __all__ = ["HoursMade", "make_hours"]
 
@@ -203,13 +203,10 @@ def _whole(work: _Work, *, anew: bool) -> tuple[pl.DataFrame, int]:
         first, last = _reach(engine, table)
         made_from = work.made_from()
         calendar = engine.frame(local_calendar(ZONE, first, last + timedelta(days=1)))
-        house.hours.replace(
-            EngineRows(engine, table),
-            partitions=_months(first - timedelta(days=1), last, house.hours),
-            made_from=made_from,
-        )
+        parts_of_hours = _months(first - timedelta(days=1), last, house.hours)
+        put_rows(house.hours, engine, table, parts_of_hours, made_from)
         days = engine.hold(periods_of_hours(table, calendar))
-        house.days.replace(EngineRows(engine, days), partitions=_months(first, last, house.days), made_from=made_from)
+        put_rows(house.days, engine, days, _months(first, last, house.days), made_from)
     return limited, limited.height
 
 
@@ -285,6 +282,7 @@ def _touched(work: _Work) -> tuple[pl.DataFrame, int]:
     ]
     touched = pl.concat(spans)
     first_pass: Restated | None = None
+    plain = False
     if work.snapshot.version > marks_since:
         fresh = pl.concat([work.snapshot.touched(marks_since).select("meter", "first", "last"), spans[1]])
         kept = _without(house.marks.read(), fresh)
@@ -292,13 +290,16 @@ def _touched(work: _Work) -> tuple[pl.DataFrame, int]:
             work.listener("核查 / quality", 0, None)
             first_pass = _restated(work, fresh, meters, span_bits(kept, work.checks))
             found = _evidence_beside(work, first_pass, meters, fresh)
+            plain = found.is_empty() and fresh.equals(touched)
             kept = pl.concat([kept, found]).unique(
                 ["check", "meter", "start", "end"], keep="first", maintain_order=True
             )
         _store_marks(work, kept)
     moved = _changed_marks(house, min(int(one.get("marks", -1)) for one in held))
     touched = pl.concat([touched, moved])
-    if touched.height:
+    if plain and moved.is_empty():
+        done = first_pass  # no evidence: it stands as it was reckoned
+    elif touched.height:
         work.listener("逐时 / hours", 0, None)
         done = _restated(work, touched, meters, work.bits())
     else:

@@ -12,7 +12,7 @@ import polars as pl
 from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener
 from dafeng.catalog import Catalog
-from dafeng.lake import DerivedTable, Engine, EngineRows
+from dafeng.lake import DerivedTable, Engine
 from dafeng.metering.converting import RATE_SCHEMA, conversion_rates
 from dafeng.metering.frames import local_calendar
 from dafeng.metering.items import contributions, deciding, direct_totals, item_closure, item_totals, item_years
@@ -20,7 +20,7 @@ from dafeng.metering.places import PLACE_SCHEMA, building_frame, item_frame, pla
 from dafeng.metering.restating import changes
 from dafeng.metering.rollup import expected_seconds, local_spans, widened
 from dafeng.methods.rates import RatePolicy
-from dafeng.workflow.metering import RESTATEMENT_SCHEMA, ZONE, MeterHouse, MeterRegister
+from dafeng.workflow.metering import RESTATEMENT_SCHEMA, ZONE, MeterHouse, MeterRegister, put_rows
 
 __all__ = ["counting_weights", "log_restatements", "make_buildings", "make_places"]
 
@@ -127,15 +127,15 @@ def make_buildings(
     days = house.days.table(engine, first, past)
     days = days.semi_join(engine.frame(meters.select("meter")), "meter")
     months = engine.hold(widened(days, by="month"))
-    house.months.replace(EngineRows(engine, months), partitions=parts, made_from=made_from)
+    put_rows(house.months, engine, months, parts, made_from)
     table, links, closure = engine.frame(meters), engine.frame(weights), engine.frame(item_closure(catalog.items))
     of_months = engine.hold(direct_totals(months, expected_seconds(table, engine.frame(spans["month"])), links))
     decided = engine.hold(deciding(of_months))
     of_days = direct_totals(days, expected_seconds(table, engine.frame(spans["day"])), links)
     day_totals = item_totals(of_days, closure, decided=decided).rename(line="part")
     month_totals = item_totals(of_months, closure, decided=decided).rename(line="part")
-    house.building_days.replace(EngineRows(engine, engine.hold(day_totals)), partitions=parts, made_from=made_from)
-    house.building_months.replace(EngineRows(engine, engine.hold(month_totals)), partitions=parts, made_from=made_from)
+    put_rows(house.building_days, engine, engine.hold(day_totals), parts, made_from)
+    put_rows(house.building_months, engine, engine.hold(month_totals), parts, made_from)
     _years(house, engine, recorded_at)
     return parts
 
@@ -156,10 +156,8 @@ def _years(house: MeterHouse, engine: Engine, recorded_at: datetime) -> None:
         return
     table = house.building_months.table(engine, date(int(parts[0]), 1, 1), date(int(parts[-1]) + 1, 1, 1))
     years = item_years(table.rename(part="line")).rename(line="part")
-    house.building_years.replace(
-        EngineRows(engine, engine.hold(years)), partitions=parts,
-        made_from={"months": version, "at": recorded_at.isoformat()},
-    )  # fmt: skip
+    made_from: dict[str, int | str] = {"months": version, "at": recorded_at.isoformat()}
+    put_rows(house.building_years, engine, engine.hold(years), parts, made_from)
 
 
 def make_places(
@@ -227,7 +225,7 @@ def _rates(
     recorded_at: datetime,
 ) -> list[Finding]:
     """Store what one unit of each carrier is in each month and place; what is as before stays untouched."""
-    months = [date.fromisoformat(f"{part.partition}-01") for part in house.building_months.partitions()]
+    months = [date.fromisoformat(f"{part.partition}-01") for part in house.days.partitions()]
     homes = dict(buildings.select("building", "place").rows())
     carriers = {
         (homes[meter.building], meter.carrier) for meter in register.meters.values() if meter.building in homes
@@ -365,7 +363,6 @@ def _because(house: MeterHouse, before: dict[str, int | str], after: dict[str, i
         "weights": "表计台账",
         "buildings": "建筑台账",
         "rates": "系数",
-        "marks": "数据核查",
     }
     said += sorted({word for name, word in words.items() if before.get(name) != after.get(name) and name in before})
     if version(before, "marks") < version(after, "marks") and house.marks.changed(

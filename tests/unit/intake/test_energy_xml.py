@@ -254,3 +254,59 @@ def test_packages_that_are_none(tmp_path: Path) -> None:
         read_daily_files(path, received_at=NOW)
     with pytest.raises(InputError, match="cannot be read"):
         read_daily_files(tmp_path / "none", received_at=NOW)
+
+
+FIELDS = (
+    'F_EnergyItemCode="01000" F_StartHour="2026-01-01 00:00:00" F_EndHour="2026-01-01 01:00:00" F_HourValue="12.50"'
+)
+FLAT = hour().replace("<F_HourResultID>370202A0012000000001", "<F_BuildID>370202A001</F_BuildID><F_HourResultID>7")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'<data><Build id="370202A001"><EnergyItemHourResult {FIELDS}/></Build></data>',
+        f'<data><Build F_BuildID="370202A001">{hour()}</Build></data>',
+        f'<data><build id="370202A001">{hour()}</build></data>',
+        f"<data>{FLAT}</data>",
+        f"<data>{hour()}</data>",
+        f'<data><Build id="370202A001">{hour(code="370202A00101000")}</Build></data>',
+        f'<data><Build id="370202A001">{hour(end="2026-01-01 00:59:59")}</Build></data>',
+        f'<data><Build id="370202A001">{hour(start="20260101000000", end="2026/1/1 1:00")}</Build></data>',
+        f'<data xmlns="urn:x"><Build><F_BuildID> 370202A001 </F_BuildID>{hour()}</Build></data>',
+    ],
+)
+def test_ways_in_which_centres_write_an_hour(text: str) -> None:
+    said = read_energy_xml(text.encode(), received_at=NOW, items=CATALOG.items)
+    assert said.counts == {"buildings": 1, "hours": 1, "refused": 0}
+    row = said.readings.row(0, named=True)
+    assert (row["meter"], row["value"]) == ("item:370202A001:01000", 12.5)
+    assert (row["at"] - row["start"]).total_seconds() == 3600
+
+
+def test_thousands_and_a_state_of_its_own_are_read_and_said() -> None:
+    said = read_energy_xml(energy(hour(value="1,234.50").replace("<F_State>1", "<F_State>0")), received_at=NOW)
+    assert said.readings.select("value", "sent_as").row(0) == (1234.5, "0")
+    assert "meter.xml.state" in names(said.findings)
+
+
+def test_the_hour_that_comes_twice_is_told_apart_for_each_item() -> None:
+    night = [("01", "02"), ("02", "02"), ("02", "03"), ("03", "04")]
+    hours = [
+        hour(code=code, start=f"2024-10-27 {a}:00:00", end=f"2024-10-27 {b}:00:00")
+        for code in ("01000", "01A00")
+        for a, b in night
+    ]
+    said = read_energy_xml(energy(*hours), received_at=NOW, zone="Europe/Berlin")
+    assert said.counts["hours"] == 8
+    assert (said.hours["end"] - said.hours["start"]).dt.total_seconds().unique().to_list() == [3600]
+
+
+def test_archives_as_attributes_with_thousands_and_without_a_code() -> None:
+    text = (
+        '<data><Build><BuildBaseInfo F_BuildID="370202A001" F_BuildName="x" F_TotalArea="12,000" F_BuildYear="2005年"/></Build>'
+        "<Build><F_BuildName>y</F_BuildName></Build></data>"
+    )
+    said = read_build_xml(text.encode())
+    assert [(one.id, one.gross_area, one.built_year) for one in said.buildings] == [("370202A001", 12000.0, 2005)]
+    assert names(said.findings) == ["meter.xml.building-missing"]

@@ -49,7 +49,13 @@ def test_bad_input(case: dict, tmp_path: Path) -> None:
         options["step"] = timedelta(hours=options.pop("step_hours"))
     register = case.get("register")
     kind = case.get("register_kind")
-    meters = None if register is None else {name: meter(name, unit, kind=kind) for name, unit in register.items()}
+    meters = (
+        None
+        if register is None
+        else {
+            name: meter(name, unit, kind=kind, multiplier=case.get("multiplier", 1)) for name, unit in register.items()
+        }
+    )
     taken = read(tmp_path / "a.csv", case["text"], meters=meters, **options)
 
     expected = {"accepted": 0, "blank": 0, "refused": 0, "duplicate": 0, "replaced": 0} | case["counts"]

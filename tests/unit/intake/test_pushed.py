@@ -31,7 +31,12 @@ def fate_of(row: Any, **more: Any) -> tuple[str, str | None]:
         ({"meter": ["m-1"]}, "meter-blank"),
         ({"meter": "m" * 500}, "meter-blank"),
         ({"at": None}, "time-blank"),
-        ({"at": 1704067200}, "time-unreadable"),
+        ({"at": 1704067200.5}, "time-unreadable"),
+        ({"at": True}, "time-unreadable"),
+        ({"at": 5}, "time-unreadable"),
+        ({"meter": "m\n1"}, "meter-unreadable"),
+        ({"meter": "\ud800"}, "meter-unreadable"),
+        ({"meter": "\x00"}, "meter-unreadable"),
         ({"at": "gestern"}, "time-unreadable"),
         ({"at": "2026-01-01T08:00:00"}, "zone-missing"),
         ({"at": "1905-01-01T08:00:00Z"}, "time-implausible"),
@@ -123,3 +128,21 @@ def test_brackets_within_texts_are_no_depth() -> None:
     pushed = read_push(json.dumps([GOOD | {"mark": "[{" * 20 + '\\"'}]).encode(), received_at=NOW)
     assert pushed.status == 200
     assert pushed.frame.height == 1
+
+
+def test_seconds_and_milliseconds_of_an_epoch() -> None:
+    rows = [GOOD | {"at": 1767225600, "meter": "a"}, GOOD | {"at": 1767225600000, "meter": "b"}]
+    pushed = read_push({"readings": rows}, received_at=NOW)
+    assert [at.isoformat() for at in pushed.frame["at"]] == ["2026-01-01T00:00:00+00:00"] * 2
+
+
+@pytest.mark.parametrize("field", ["meter", "at", "start", "unit", "mark", "other"])
+def test_half_a_surrogate_pair_in_any_field_has_a_fate(field: str) -> None:
+    body = json.dumps([GOOD | {field: "\ud800"}]).encode()
+    pushed = read_push(body, received_at=NOW)
+    assert (pushed.status, pushed.fates.height) == (200, 1)
+    json.dumps(pushed.answer(), ensure_ascii=False).encode()
+
+
+def test_a_byte_order_mark_is_no_fault() -> None:
+    assert read_push(b"\xef\xbb\xbf" + json.dumps([GOOD]).encode(), received_at=NOW).frame.height == 1

@@ -67,7 +67,7 @@ def test_a_typical_year(tmp_path: Path) -> None:
     ("text", "match"),
     [
         ("a,b\n1,2\n", "line 1 begins with"),
-        ("\n".join(HEAD[:5]) + "\n" * 9, "lacks COMMENTS 1"),
+        ("\n".join(HEAD[:5]) + "\n" * 9, "lacks DATA PERIODS"),
         (epw(rows=8000), "8000 rows"),
         (epw().replace("1991,1,1,2,", "1991,1,1,1,", 1), "8760 rows do not make"),
         (epw().replace("1991,1,1,2,0,flags,10.0,5.0,60,", "1991,1,1,2\n#", 1), "line 10 has"),
@@ -131,3 +131,81 @@ def test_parquet(tmp_path: Path) -> None:
         (datetime(2016, 1, 1, tzinfo=UTC), 2.5, 90.0, 0.0)
     ]
     assert said.frame["start"].dt.date().to_list() == [date(2016, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "temperature"),
+    [
+        (epw().replace("COMMENTS 2,b\n", ""), 10.0),
+        ("\n".join(line.rsplit(",", 3)[0] if line[:3].isdigit() else line for line in epw().splitlines()), 10.0),
+        (epw().replace("Testville", "Malm\xf6"), 10.0),
+    ],
+)
+def test_habits_of_other_makers_of_typical_years(tmp_path: Path, text: str, temperature: float) -> None:
+    path = tmp_path / "a.epw"
+    path.write_bytes(text.encode("latin-1"))
+    said = read_epw(path, received_at=NOW)
+    assert said.frame["start"][0] == datetime(2000, 12, 31, 16, tzinfo=UTC)
+    assert said.frame["temperature"][0] == temperature
+
+
+def test_hours_counted_from_0_and_a_leap_year(tmp_path: Path) -> None:
+    path = tmp_path / "a.epw"
+    lines = epw({5: "-1.0"}).splitlines()
+    moved = [line.split(",") for line in lines[len(HEAD) :]]
+    shifted = [",".join([*cells[:3], str(int(cells[3]) - 1), *cells[4:]]) for cells in moved]
+    leap = [line.replace(",2,28,", ",2,29,") for line in shifted if ",2,28," in line]
+    path.write_text("\n".join([*HEAD, *shifted, *leap]))
+    said = read_epw(path, received_at=NOW)
+    assert said.frame["temperature"][5] == -1.0
+    assert {"weather.hours-from-0", "weather.leap-day"} <= {finding.name for finding in said.findings}
+
+
+@pytest.mark.parametrize(
+    ("head", "written", "variable", "value"),
+    [
+        ("气温(0.1℃)", "-35", "temperature", -3.5),
+        ("气温（K）", "273.15", "temperature", 0.0),
+        ("temperature (°F)", "32", "temperature", 0.0),
+        ("总辐射(MJ/m²)", "1.8", "ghi", 500.0),
+        ("GHI (kWh/m2)", "0.5", "ghi", 500.0),
+        ("总辐射(W·m-2)", "500", "ghi", 500.0),
+        ("总辐射(cal)", "0.5", "ghi", None),
+        ("气压(0.1hPa)", "10132", "pressure", 101_320.0),
+        ("风速(km/h)", "36", "wind_speed", 10.0),
+        ("风速(里/时)", "36", "wind_speed", None),
+        ("气温(格)", "32", "temperature", None),
+    ],
+)
+def test_units_are_converted_or_the_column_is_not_read(
+    tmp_path: Path, head: str, written: str, variable: str, value: float | None
+) -> None:
+    said = table(tmp_path, f"时间,{head},相对湿度\n2024-01-01 00:00,{written},50\n")
+    assert said.frame[variable][0] == (None if value is None else pytest.approx(value, abs=1e-9))
+    assert ("weather.unit" in {finding.name for finding in said.findings}) == (value is None)
+    assert said.frame["humidity"][0] == 50
+
+
+def test_stations_of_one_table_are_kept_apart(tmp_path: Path) -> None:
+    text = "站名,时间,气温\n青岛,2024-01-01 00:00,-3\n济南,2024-01-01 00:00,-6\n"
+    said = table(tmp_path, text)
+    assert said.frame["temperature"].to_list() == [-3.0]
+    assert [finding.name for finding in said.findings] == ["weather.other-stations"]
+    with pytest.raises(InputError, match="holds 2 stations"):
+        table(tmp_path, text.replace("青岛", "威海"))
+    assert "weather.station-named" in {f.name for f in table(tmp_path, text.replace("青岛", "济南")).findings}
+
+
+def test_hours_from_1_to_24_are_ends_and_from_0_to_23_beginnings(tmp_path: Path) -> None:
+    ends = table(tmp_path, "日期,小时,气温\n" + "".join(f"2024-01-01,{h},{h}\n" for h in range(1, 25)))
+    begins = table(tmp_path, "日期,小时,气温\n" + "".join(f"2024-01-01,{h},{h + 1}\n" for h in range(24)))
+    assert ends.frame.select("start", "temperature").equals(begins.frame.select("start", "temperature"))
+    sparse = table(tmp_path, "时间,气温\n2024-01-01 12:00,1\n2024-01-01 18:00,2\n2024-01-01 24:00,3\n")
+    assert sparse.frame["start"][-1] == datetime(2024, 1, 1, 16, tzinfo=UTC)
+
+
+def test_amounts_of_half_hours_add_up_and_power_is_averaged(tmp_path: Path) -> None:
+    rows = "2024-01-01 12:00,1.8,500\n2024-01-01 12:30,1.8,700\n2024-01-01 13:00,1.8,1\n2024-01-01 13:30,,1\n"
+    said = table(tmp_path, "时间,总辐射(MJ/m2),散射辐射(W/m2)\n" + rows)
+    assert said.frame["ghi"].to_list() == [pytest.approx(1000.0), None]
+    assert said.frame["dhi"].to_list() == [600.0, 1.0]

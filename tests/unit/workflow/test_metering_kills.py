@@ -52,14 +52,16 @@ def check_totals(*, setting_days: int, house: object) -> None:
     for name in ("building_days", "building_months", "building_years"):
         rows = tables[name].read()
         lines = rows.group_by("item", "line").agg(pl.col("amount").sum())
-        assert dict(((item, line), amount) for item, line, amount in lines.iter_rows()) == {
+        assert {(item, line): amount for item, line, amount in lines.iter_rows()} == {
             ("01000", "total"): pytest.approx(24 * setting_days),
             ("01A00", "total"): pytest.approx(6 * setting_days),
             ("01000", "unattributed"): pytest.approx(18 * setting_days),
         }
     whole = (pl.col("building_class") == "all") & (pl.col("carrier") == "electricity") & (pl.col("end_use") == "all")
     for name in ("place_months", "place_years"):
-        assert tables[name].read().filter(whole, pl.col("place") == "qingdao")["amount"].sum() == pytest.approx(24 * setting_days)
+        assert tables[name].read().filter(whole, pl.col("place") == "qingdao")["amount"].sum() == pytest.approx(
+            24 * setting_days
+        )
     for table in tables.values():
         assert table.verify() == []
 

@@ -197,7 +197,7 @@ def test_a_meter_that_is_registered_later_brings_its_stored_readings(tmp_path: P
     path = write_readings(
         tmp_path / "r.csv", {"a": steady("2024-01-01 00:00", 24), "z": steady("2024-01-01 00:00", 24, rate=2)}
     )
-    refused = take(setting, path, dry_run=False)
+    refused = take(setting, path)
     assert refused.unknown == ("z",)
     assert refused.counts["refused"] == 25
     kept = take(setting, path, keep_unknown=True)
