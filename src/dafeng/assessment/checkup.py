@@ -360,13 +360,18 @@ def _item_frame(
 
 def _gatherable(rows: NDArray[np.int32], where: NDArray[np.bool_]) -> pl.Series:
     """Return numbers of rows as polars gathers them: null where there is none."""
+    if not where.any():
+        return pl.Series([None], dtype=pl.UInt32).new_from_index(0, where.size)
     numbers = pl.Series(np.maximum(rows, 0).reshape(-1)).cast(pl.UInt32)
-    return pl.select(pl.when(pl.Series(where.reshape(-1))).then(numbers)).to_series()
+    return numbers if where.all() else numbers.set(pl.Series(~where.reshape(-1)), None)
 
 
 def _floats(values: NDArray[np.float64]) -> pl.Series:
-    flat = pl.Series(np.ascontiguousarray(values, dtype=np.float64).reshape(-1))
-    return flat.fill_nan(None)
+    flat = np.ascontiguousarray(values, dtype=np.float64).reshape(-1)
+    unknown = np.isnan(flat)
+    if unknown.all():
+        return pl.Series([None], dtype=pl.Float64).new_from_index(0, len(flat))
+    return pl.Series(flat, nan_to_null=bool(unknown.any()))
 
 
 def _identified(

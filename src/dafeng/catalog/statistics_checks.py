@@ -18,7 +18,7 @@ PARAMETERS: Final[dict[CheckKind, frozenset[str]]] = {
     CheckKind.JUMP: frozenset({"usual", "times", "angle", "share", "surely"}),
     CheckKind.SPIKE: frozenset({"usual", "agree", "least"}),
     CheckKind.SILENCE: frozenset({"zeros", "gaps", "silent", "places"}),
-    CheckKind.SCALE: frozenset({"usual", "near", "least", "steady"}),
+    CheckKind.SCALE: frozenset({"usual", "near", "least", "steady", "sums"}),
     CheckKind.SHIFT: frozenset({"rows", "evidence", "fitting", "column", "alike", "figures"}),
     CheckKind.COPY: frozenset({"figures", "share", "years", "table", "rows", "places"}),
     CheckKind.PEER: frozenset({"usual", "peers", "fraction"}),

@@ -57,7 +57,7 @@ _PERIOD: Final = rf"^\s*({_DATE})\s*[-—–~～至到]+\s*({_DATE})\s*$"
 class _Column(NamedTuple):
     """A column of amounts: its place, and what it says of the month (empty where the rows say so; -01 where they say the year)."""
 
-    index: int
+    place: int
     month: str = ""
 
 
@@ -164,10 +164,10 @@ def _left_out(
     file: str,
     sheet: str,
 ) -> list[Finding]:
-    used = set(columns.values()) | {column.index for column in chosen}
-    carrier = _carrier(cells[chosen[0].index])
+    used = set(columns.values()) | {column.place for column in chosen}
+    carrier = _carrier(cells[chosen[0].place])
     left = [index for index, cell in enumerate(cells) if cell.strip() and roles[index] != "aside"]
-    left = [index for index in left if index not in used or (roles[index] == "amount" and index != chosen[0].index)]
+    left = [index for index in left if index not in used or (roles[index] == "amount" and index != chosen[0].place)]
     others = [cells[index] for index in left if roles[index] == "amount" and _carrier(cells[index]) != carrier]
     rest = [cells[index] for index in left if cells[index] not in others]
     found = []
@@ -222,7 +222,7 @@ def _unfold(
     spanned = bool(begun.count()) and not chosen[0].month and ("end" in columns or "span" in columns)
     started = read_times(begun if spanned else blank)
     started = started.with_columns(problem=pl.when(pl.lit(spanned)).then("problem"))
-    comma = decimal_comma(frame[f"c{column.index}"] for column in chosen)
+    comma = decimal_comma(frame[f"c{column.place}"] for column in chosen)
     by_row = read_times(ended) if not chosen[0].month else None
     pieces = []
     for index, month in chosen:

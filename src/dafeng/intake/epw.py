@@ -105,7 +105,7 @@ def read_epw(
         twice = frame.height - frame.select("date", "hour").n_unique()
         raise _no_epw(
             file,
-            f"{frame.height} rows do not make the 8760 hours of one year: hours {frame['hour'].min()} to {frame['hour'].max()}, "
+            f"{frame.height} rows do not make the 8760 hours of one year: hours {frame['hour'].min()!s} to {frame['hour'].max()!s}, "
             f"{frame['date'].n_unique()} days, {twice} rows stand twice",
         )
     start = (

@@ -25,6 +25,7 @@ FORM_KINDS: Final[dict[str, Kind]] = {
     "form.file.no-table": Kind("没有找到填报的列（行码、本期值）", "原表单的列", "请用原表单填报，列名不要改"),
     "form.file.old-format": _warn("{value} 文件里看不出公式、合并的格、隐藏的行列和批注，百分比格式的数是原始小数", "XLSX", "核对各数；以后请原样交回 XLSX"),
     "form.issue.other-subject": Kind("这是{value}的表单，应为{detail}的", "表单所问的对象", _WHOLE),
+    "form.issue.twice": _warn("同一份表单一次交回两个文件：{value} 代替了 {detail}，两处不同的数以 {value} 为准", "每份表单一个文件", "核对哪一个文件是最后的；以最后的为准再报一次"),
     "form.issue.other-body": Kind("这是{value}的表单，应为{detail}的", "发给本单位的表单", _WHOLE),
     "form.issue.other-period": Kind("这是{value}的表单，应为{detail}的", "本期的表单", _WHOLE),
     "form.issue.other-place": Kind("表头的地区写作「{value}」，这份表单问的是{detail}", "表单所问的地区", _WHOLE),

@@ -18,6 +18,7 @@ from dafeng.base.errors import LakeError
 from dafeng.base.record import Record
 from dafeng.lake.delta import DeltaLog, library_errors
 from dafeng.lake.durable import turn
+from dafeng.lake.log_entries import Versioned
 
 __all__ = ["ATTEMPTS", "BATCHES_SCHEMA", "NewRows", "Published", "append_batch", "landed_batches", "too_busy"]
 
@@ -73,8 +74,9 @@ def append_batch(
     *,
     batch: str,
     digest: str,
-    rows: Callable[[DeltaTable], NewRows],
+    rows: Callable[[Any], NewRows],
     doing: str,
+    compared: bool = True,
 ) -> Published:
     """Append what is new of a batch in one commit, safe on the disk when this returns.
 
@@ -87,9 +89,11 @@ def append_batch(
     batch, digest : str
         Idempotent key, and what names the batch's contents.
     rows : callable
-        Compares the batch with a state of the table.
+        Compares the batch with a state of the table: a DeltaTable, or with `compared` off only a `Versioned`.
     doing : str
         What is being done, for errors.
+    compared : bool
+        Whether rows are compared with those stored; if not, the cost does not grow with the table.
 
     Raises
     ------
@@ -100,9 +104,10 @@ def append_batch(
         raise LakeError(f"batch id {batch!r} is blank", doing=doing, expected="a text", next_step="name the batch")
     with library_errors(doing, folder), turn(folder):
         for _ in range(ATTEMPTS):
-            table = log.load_or_create()
-            if table.transaction_version(batch) is not None:
-                return _landed(table, batch, digest, doing)
+            table: Versioned = log.load_or_create() if compared else log.end()
+            landed = log.end().landed(batch)
+            if landed is not None:
+                return _landed(log, landed, batch, digest, doing)
             fresh = rows(table)
             version = table.version() + 1
             files = log.write_parts(fresh.frame, version)
@@ -117,9 +122,9 @@ def append_batch(
     raise too_busy(folder, doing)
 
 
-def _landed(table: DeltaTable, batch: str, digest: str, doing: str) -> Published:
-    entry = next((entry for entry in landed_batches(table) if entry["batch"] == batch), None)
-    if entry is None or entry["digest"] != digest:
+def _landed(log: DeltaLog, version: int, batch: str, digest: str, doing: str) -> Published:
+    entry = log.details(version) | {"version": version}
+    if (entry.get("batch"), entry.get("digest")) != (batch, digest):
         raise LakeError(
             f"batch id {batch!r} was used before, for other contents",
             doing=doing,

@@ -18,8 +18,9 @@ import polars as pl
 from dafeng.base.reading import READING_KEY
 from dafeng.base.record import Record
 from dafeng.lake.batches import ATTEMPTS, too_busy
-from dafeng.lake.delta import STAGED, DataFile, library_errors
+from dafeng.lake.delta import DataFile, library_errors
 from dafeng.lake.durable import new_file, turn
+from dafeng.lake.instants import with_zone
 from dafeng.lake.reading_files import ORDER, STORED_READING, Layer, ReadingLog, listing, settle
 
 __all__ = ["CompactedReadings", "compact_readings"]
@@ -109,7 +110,7 @@ def _merged(log: ReadingLog, month: str, files: Sequence[DataFile], rows_of_file
         if many and len(files) > _MANY_FILES:
             sources = _runs(log, files, rows_of_file, scratch)
         for first, last in _ranges(sources, rows_of_file) if many else [(None, None)]:
-            rows = pl.scan_parquet(sources, glob=False).select(list(STORED_READING))
+            rows = with_zone(pl.scan_parquet(sources, glob=False), STORED_READING)
             if first is not None:
                 rows = rows.filter(pl.col("meter").is_between(pl.lit(first), pl.lit(last)))
             ordered = rows.collect().sort(ORDER)
@@ -119,7 +120,7 @@ def _merged(log: ReadingLog, month: str, files: Sequence[DataFile], rows_of_file
                 (Layer.SUPERSEDED, ordered.filter(~counts)),
             ):
                 if part.height:
-                    made.append(log.write(part, STAGED, {"month": month, "layer": str(layer)}))
+                    made.append(log.write(part, None, {"month": month, "layer": str(layer)}))
     return made
 
 
@@ -165,8 +166,8 @@ def _runs(log: ReadingLog, files: Sequence[DataFile], rows_of_file: int, scratch
 
 def _exchange(log: ReadingLog, folder: Path, old: Sequence[DataFile], new: Sequence[DataFile]) -> bool:
     """Put `new` in the place of `old` in one commit; False where another compaction took some of `old`."""
-    for _ in range(ATTEMPTS):
-        with turn(folder):
+    with turn(folder):  # kept from one try to the next: no vacuum takes a file named for a version that others took
+        for _ in range(ATTEMPTS):
             table = log.load_or_create()
             present = {file.path.name for file in log.files(table)}
             if not present.issuperset(file.path.name for file in old):

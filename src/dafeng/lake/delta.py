@@ -18,27 +18,35 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import duckdb
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
+import polars.selectors as cs
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from pyarrow import parquet
 
 from dafeng.base.errors import LakeError
 from dafeng.base.finding import Finding, Location
 from dafeng.lake.durable import hash_file, new_file, sync_file, sync_folder
+from dafeng.lake.instants import plain_schema, without_zone
+from dafeng.lake.log_entries import (
+    LogEnd,
+    Versioned,
+    checkpoints,
+    claim,
+    details_of,
+    empty_entry,
+    entry_path,
+    stated,
+)
 
-__all__ = ["STAGED", "DataFile", "DeltaLog", "library_errors"]
-
-STAGED: Final = 10**20 - 1
-"""Stands for the version in the name of a file that waits for its commit."""
+__all__ = ["DataFile", "DeltaLog", "library_errors"]
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -51,8 +59,10 @@ _CONFIGURATION: Final = {
 }
 _BUSY: Final = {  # what was removed need not stand in every checkpoint for ever: older versions have log entries of their own
     "delta.deletedFileRetentionDuration": "interval 1 hours",
-    "delta.checkpointInterval": "250",
 }
+_CHECKPOINT: Final = 100
+_BUSY_CHECKPOINT: Final = 250
+"""Commits between checkpoints."""
 _FILE_NAME: Final = re.compile(r"part-\d{20}-([0-9a-f]{64})\.parquet")
 _LIBRARY_ERRORS: Final = (DeltaError, duckdb.Error, pl.exceptions.PolarsError, OSError, ValueError)
 
@@ -120,18 +130,12 @@ def _is_full(error: Exception) -> bool:
     return told or (isinstance(error, OSError) and error.errno in full)
 
 
-def _statistics(file: DataFile) -> str:
-    def ends(values: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: _stated(value) for name, value in values.items()}
-
-    ranges = {"minValues": ends(file.least), "maxValues": ends(file.most)} if file.least else {}
-    return json.dumps({"numRecords": file.rows, **ranges}, ensure_ascii=False)
+def _columns(schema: Schema) -> str:
+    return ", ".join(f"{field.name} ({field.type.type})" for field in schema.fields)
 
 
-def _stated(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
-    return value.isoformat() if isinstance(value, date) else value
+def _aware(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
 def _short(error: Exception, most: int = 300) -> str:
@@ -156,6 +160,8 @@ class DeltaLog:
         Whether the table has very many commits.
     append_only : bool
         Whether the log forbids that rows go.
+    plain : bool
+        Whether the files hold instants without zone, in UTC, see `dafeng.lake.instants`.
     """
 
     def __init__(
@@ -167,6 +173,7 @@ class DeltaLog:
         ranged: Sequence[str] = (),
         busy: bool = False,
         append_only: bool = True,
+        plain: bool = False,
     ) -> None:
         self.folder = folder
         self.schema = dict(schema)
@@ -174,11 +181,14 @@ class DeltaLog:
         self.ranged = tuple(ranged)
         self.busy = busy
         self.append_only = append_only
+        self.plain = plain
         self._newest: DeltaTable | None = None
+        self._end: LogEnd | None = None
 
     @property
     def _whole_schema(self) -> dict[str, pl.DataType]:
-        return {**self.schema, **dict.fromkeys(self.partition_by, pl.String())}
+        schema = plain_schema(self.schema) if self.plain else self.schema
+        return {**schema, **dict.fromkeys(self.partition_by, pl.String())}
 
     def load(self, version: int | None = None) -> DeltaTable | None:
         """Return the table as of `version`, the newest by default; None where nothing was ever written."""
@@ -187,22 +197,34 @@ class DeltaLog:
             return None
         with library_errors("read the log of the lake", self.folder):
             try:
-                table = DeltaTable(self.folder, version=version)
+                table = self._opened(version)
             except TableNotFoundError:
                 if any((self.folder / "_delta_log").glob("*.json")):
                     raise
                 self._refuse_files_without_log()
                 return None
-            self._refuse_empty_entries()
-            names = [field.name for field in table.schema().fields]
-        if names != list(self._whole_schema):
+            before = [written for written, _ in checkpoints(self.folder) if written <= table.version()]
+            self._refuse_empty_entries(max(before, default=-1) + 1, table.version())
+            stored, wanted = _columns(table.schema()), _columns(self._delta_schema())
+        if stored != wanted:
             raise LakeError(
-                f"{self.folder} has the columns {', '.join(names)}",
+                f"{self.folder} has the columns {stored}",
                 doing="read the log of the lake",
-                expected=", ".join(self._whole_schema),
+                expected=wanted,
                 next_step="use the version of dafeng that wrote it",
             )
         return table
+
+    def _opened(self, version: int | None) -> DeltaTable:
+        try:
+            return DeltaTable(self.folder, version=version)
+        except TableNotFoundError:
+            raise
+        except DeltaError:  # perhaps a vacuum put entries away that had just been listed
+            return DeltaTable(self.folder, version=version)
+
+    def _delta_schema(self) -> Schema:
+        return Schema.from_arrow(pl.DataFrame(schema=self._whole_schema).to_arrow().schema)
 
     def _refuse_files_without_log(self) -> None:
         # The log is made before the first file: files without one are facts that nothing names any more.
@@ -215,21 +237,12 @@ class DeltaLog:
                 next_step="restore the folder from a backup",
             )
 
-    def _refuse_empty_entries(self) -> None:
+    def _refuse_empty_entries(self, first: int, last: int) -> None:
         # The library takes an empty entry for a commit without content, so that its facts would be missing unseen.
-        with os.scandir(self.folder / "_delta_log") as entries:
-            empty = sorted(entry.name for entry in entries if entry.name.endswith(".json") and not entry.stat().st_size)
-        self._refuse(empty)
-
-    def _refuse(self, empty: Sequence[str]) -> None:
-        if empty:
-            raise LakeError(
-                f"the log entry {empty[0]} of {self.folder} is empty",
-                doing="read the log of the lake",
-                expected="log entries as they were written",
-                next_step="restore it from a backup; if it is the newest entry and the power had failed, remove it and "
-                "publish the last batch again",
-            )
+        for version in range(first, last + 1):
+            path = entry_path(self.folder, version)
+            if path.is_file() and not path.stat().st_size:
+                raise empty_entry(path)
 
     def load_or_create(self) -> DeltaTable:
         """Return the newest state of the table, and make the table first where there is none.
@@ -241,26 +254,42 @@ class DeltaLog:
 
     def _brought_up_to_date(self) -> DeltaTable | None:
         table = self._newest
-        if table is None or not self._entry(known := table.version()).is_file():
+        if table is None or not entry_path(self.folder, known := table.version()).is_file():
             return None
         with library_errors("read the log of the lake", self.folder):
             table.update_incremental()
-            new = [self._entry(version) for version in range(known + 1, table.version() + 1)]
-            self._refuse([entry.name for entry in new if not entry.stat().st_size])
+            self._refuse_empty_entries(known + 1, table.version())
         return table
 
-    def _entry(self, version: int) -> Path:
-        return self.folder / "_delta_log" / f"{version:020d}.json"
+    def end(self) -> LogEnd:
+        """Return the newest version and the batches that landed, and make the table first where there is none.
+
+        It stays open: the next call reads only the entries written since, and costs the same however long the log is.
+        """
+        if self._end is None or not entry_path(self.folder, self._end.version()).is_file():
+            table = self._loaded_or_created()
+            with library_errors("read the log of the lake", self.folder):
+                self._end = LogEnd(self.folder)
+                self._end.catch_up()
+            if self._end.version() < table.version():
+                raise LakeError(
+                    f"the log of {self.folder} lacks the entry of version {self._end.version() + 1}",
+                    doing="read the log of the lake",
+                    expected="every log entry after the newest checkpoint",
+                    next_step="restore the folder from a backup",
+                )
+        with library_errors("read the log of the lake", self.folder):
+            self._end.catch_up()
+        return self._end
 
     def _loaded_or_created(self) -> DeltaTable:
         table = self.load()
         if table is None:
             with library_errors("make a table of the lake", self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
-                schema = Schema.from_arrow(pl.DataFrame(schema=self._whole_schema).to_arrow().schema)
                 DeltaTable.create(
                     self.folder,
-                    schema,
+                    self._delta_schema(),
                     mode="ignore",
                     partition_by=list(self.partition_by),
                     configuration={
@@ -281,6 +310,7 @@ class DeltaLog:
             return ()
         with library_errors("read the log of the lake", self.folder):
             actions = pl.DataFrame(table.get_add_actions(flatten=True))
+        actions = actions.with_columns(cs.datetime(time_zone=None).dt.replace_time_zone("UTC"))
         partition = {name: f"partition.{name}" for name in self.partition_by}
         least, most = ({name: f"{end}.{name}" for name in self.ranged} for end in ("min", "max"))
 
@@ -297,18 +327,21 @@ class DeltaLog:
             for row in actions.sort("path").iter_rows(named=True)
         )
 
-    def write(self, frame: pl.DataFrame, version: int, partition: Mapping[str, str] = _NOTHING) -> DataFile:
-        """Write rows to a new data file, safe on the disk but not yet part of the table."""
+    def write(self, frame: pl.DataFrame, version: int | None, partition: Mapping[str, str] = _NOTHING) -> DataFile:
+        """Write rows to a new data file that is not yet part of the table.
+
+        For a version the file is safe on the disk; for none it waits under a passing name that is its own, see `renamed`.
+        """
         with (
             library_errors("write a data file of the lake", self.folder),
             new_file(self.folder, suffix=".parquet") as (stream, passing),
         ):
-            frame.write_parquet(stream, compression="zstd", row_group_size=ROWS_OF_GROUP, statistics=True)
+            stored = without_zone(frame) if self.plain else frame
+            stored.write_parquet(stream, compression="zstd", row_group_size=ROWS_OF_GROUP, statistics=True)
             stream.flush()
-            os.fsync(stream.fileno())
-            return self._named(
-                DataFile(passing, frame.height, passing.stat().st_size, dict(partition), *self._ranges(frame)), version
-            )
+            os.fchmod(stream.fileno(), 0o644)
+            size = os.fstat(stream.fileno()).st_size
+            return self._named(DataFile(passing, frame.height, size, dict(partition), *self._ranges(frame)), version)
 
     def write_parts(self, frame: pl.DataFrame, version: int) -> list[DataFile]:
         """Write the rows of a batch to new data files; a partitioned table says here which."""
@@ -323,21 +356,33 @@ class DeltaLog:
         least, most = ({name: value for name, value in end.items() if value is not None} for end in ends)
         return least, most
 
-    def _named(self, file: DataFile, version: int) -> DataFile:
-        target = self.folder / f"part-{version:020d}-{hash_file(file.path)}.parquet"
-        file.path.chmod(0o644)
+    def _named(self, file: DataFile, version: int | None) -> DataFile:
+        digest = hash_file(file.path)
+        if version is not None:
+            return self._moved(file, f"part-{version:020d}-{digest}.parquet")
+        target = file.path.with_name(f"{file.path.stem}-{digest}.parquet")
         file.path.replace(target)
+        return file._replace(path=target)
+
+    def _moved(self, file: DataFile, name: str) -> DataFile:
+        # Name first, then content: what no log entry names may be torn, and so the disk is waited for once.
+        target = self.folder / name
+        file.path.replace(target)
+        sync_file(target)
         sync_folder(self.folder)
         return file._replace(path=target)
 
-    def adopt(self, path: Path, version: int, partition: Mapping[str, str] = _NOTHING) -> DataFile:
-        """Take over a Parquet file that an engine wrote on this file system, safe on the disk but not yet in the table.
+    def adopt(self, path: Path, partition: Mapping[str, str] = _NOTHING) -> DataFile:
+        """Take over a Parquet file that an engine wrote on this file system; it waits under a passing name, see `renamed`.
 
         Ranges come from its footer: of numbers and instants only, since footers shorten texts.
         """
-        with library_errors("take over a data file", self.folder):
-            sync_file(path)
-            footer = parquet.read_metadata(path)
+        with (
+            library_errors("take over a data file", self.folder),
+            new_file(self.folder, suffix=".parquet") as (_, passing),
+        ):
+            path.replace(passing)
+            footer = parquet.read_metadata(passing)
             groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
             parts = [
                 (name, group.column(index).statistics)
@@ -346,23 +391,19 @@ class DeltaLog:
                 if name in self.ranged
             ]
             known = [(name, part) for name, part in parts if part is not None and part.has_min_max]
-            least = {name: min(part.min for other, part in known if other == name) for name, _ in known}
-            most = {name: max(part.max for other, part in known if other == name) for name, _ in known}
-            return self._named(
-                DataFile(path, footer.num_rows, path.stat().st_size, dict(partition), least, most), version
-            )
+            least = {name: _aware(min(part.min for other, part in known if other == name)) for name, _ in known}
+            most = {name: _aware(max(part.max for other, part in known if other == name)) for name, _ in known}
+            size = passing.stat().st_size
+            return self._named(DataFile(passing, footer.num_rows, size, dict(partition), least, most), None)
 
     def renamed(self, file: DataFile, version: int) -> DataFile:
-        """Give a file that is not yet in the table the name that `version` may bring."""
-        target = self.folder / f"part-{version:020d}{file.path.name[25:]}"
+        """Give a file that is not yet in the table the name that `version` may bring, safe on the disk."""
         with library_errors("write a data file of the lake", self.folder):
-            file.path.replace(target)
-            sync_folder(self.folder)
-        return file._replace(path=target)
+            return self._moved(file, f"part-{version:020d}{file.path.name[-73:]}")
 
     def commit(
         self,
-        table: DeltaTable,
+        table: Versioned,
         *,
         add: Sequence[DataFile],
         remove: Sequence[DataFile] = (),
@@ -374,7 +415,7 @@ class DeltaLog:
 
         Parameters
         ----------
-        table : DeltaTable
+        table : Versioned
             State against which the rows were compared.
         add, remove : sequence of DataFile
             Files that come and go.
@@ -390,64 +431,66 @@ class DeltaLog:
         bool
             False where another writer took the version: load the table and compare anew.
         """
+        version = table.version() + 1
         changed = not remove if changes is None else changes
-        instant = max((file.path.stat().st_mtime_ns // 1_000_000 for file in add), default=0)
-        actions: list[AddAction | RemoveAction] = [
-            RemoveAction(
-                path=file.path.name,
-                data_change=changed,
-                deletion_timestamp=instant,
-                size=file.size,
-                partition_values=dict(file.partition) if self.partition_by else None,
-            )
-            for file in remove
-        ]
-        actions += [
-            AddAction(
-                path=file.path.name,
-                size=file.size,
-                partition_values=dict(file.partition),
-                modification_time=file.path.stat().st_mtime_ns // 1_000_000,
-                data_change=changed,
-                stats=_statistics(file),
-            )
-            for file in add
-        ]
-        properties = CommitProperties(
-            custom_metadata=dict(details),
-            max_commit_retries=0,
-            app_transactions=[] if batch is None else [Transaction(batch, 1)],
-        )
         with library_errors("write the log of the lake", self.folder):
-            try:
-                table.create_write_transaction(
-                    actions,
-                    mode="append",
-                    schema=table.schema(),
-                    partition_by=list(self.partition_by) or None,
-                    commit_properties=properties,
-                    post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
-                )
-            except CommitFailedError:
-                if DeltaTable(self.folder).version() == table.version():
-                    raise  # nobody was faster: something else is wrong
+            if not claim(self.folder, version, self._actions(version, add, remove, batch, details, changed)):
                 return False
-            self._sync_log(table.version() + 1)
+            self._sync_log(version)
+        if version % (_BUSY_CHECKPOINT if self.busy else _CHECKPOINT) == 0:
+            with suppress(*_LIBRARY_ERRORS):  # what was committed stands; a later commit tries again
+                self.checkpoint(version)
         return True
 
+    def _actions(
+        self,
+        version: int,
+        add: Sequence[DataFile],
+        remove: Sequence[DataFile],
+        batch: str | None,
+        details: Mapping[str, Any],
+        changed: bool,
+    ) -> Iterator[dict[str, Any]]:
+        moments = {file.path: file.path.stat().st_mtime_ns // 1_000_000 for file in add}
+        now = max(moments.values(), default=self.folder.stat().st_mtime_ns // 1_000_000)  # the file system's own clock
+        settings = {"mode": "Append", "partitionBy": json.dumps(self.partition_by)}
+        yield {"commitInfo": {"timestamp": now, "operation": "WRITE", "operationParameters": settings, **details}}
+        if batch is not None:
+            yield {"txn": {"appId": batch, "version": version}}
+        for file in remove:
+            yield {
+                "remove": {**self._named_in_log(file, changed), "deletionTimestamp": now, "extendedFileMetadata": True}
+            }
+        for file in add:
+            moment = {"modificationTime": moments[file.path], "stats": self._statistics(file)}
+            yield {"add": {**self._named_in_log(file, changed), **moment}}
+
+    @staticmethod
+    def _named_in_log(file: DataFile, changed: bool) -> dict[str, Any]:
+        partition = {"partitionValues": dict(file.partition)}
+        return {"path": file.path.name, "size": file.size, "dataChange": changed, **partition}
+
+    def _statistics(self, file: DataFile) -> str:
+        def ends(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: stated(value, plain=self.plain) for name, value in values.items()}
+
+        ranges = {"minValues": ends(file.least), "maxValues": ends(file.most)} if file.least else {}
+        return json.dumps({"numRecords": file.rows, **ranges}, ensure_ascii=False)
+
+    def checkpoint(self, version: int) -> None:
+        """Write the state of a version into one file, so that readers need no entry before it."""
+        DeltaTable(self.folder, version=version).create_checkpoint()
+        for written, path in checkpoints(self.folder):
+            if written == version:
+                sync_file(path)
+        sync_folder(self.folder / "_delta_log")
+
     def details(self, version: int) -> dict[str, Any]:
-        """Return the further facts that the log entry of `version` holds; none where the entry is gone."""
-        try:
-            lines = self._entry(version).read_text(encoding="utf-8").splitlines()
-            entries = [json.loads(line).get("commitInfo") for line in lines]
-        except (OSError, ValueError):
-            return {}
-        return next((entry.get("dafeng") or {} for entry in entries if entry is not None), {})
+        """Return the further facts that the commit of `version` was given; none where they are not known."""
+        return details_of(self.folder, version)
 
     def _sync_log(self, version: int) -> None:
-        log = self.folder / "_delta_log"
-        sync_file(log / f"{version:020d}.json")
-        sync_folder(log)
+        sync_folder(entry_path(self.folder, version).parent)
 
     def verify(self) -> list[Finding]:
         """Return what is wrong with the log and with every file that its newest version names."""

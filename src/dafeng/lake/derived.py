@@ -23,11 +23,12 @@ from dafeng.base.errors import LakeError, UsageError
 from dafeng.base.finding import Finding
 from dafeng.base.record import Record
 from dafeng.lake.batches import ATTEMPTS, too_busy
-from dafeng.lake.delta import STAGED, DataFile, DeltaLog, library_errors
+from dafeng.lake.delta import DataFile, DeltaLog, library_errors
 from dafeng.lake.durable import check_path, turn
 from dafeng.lake.engine_base import Engine
-from dafeng.lake.spans import merged_spans, outside_spans, part_bounds, plain_instant
-from dafeng.lake.vacuum import Vacuumed, vacuum
+from dafeng.lake.instants import plain_instant, with_zone
+from dafeng.lake.spans import merged_spans, outside_spans, part_bounds
+from dafeng.lake.vacuum import SPARED, Vacuumed, vacuum
 
 __all__ = ["DerivedPart", "DerivedTable", "EngineRows", "Replaced"]
 
@@ -120,7 +121,7 @@ class DerivedTable:
                 next_step="name them so",
             )
         self._log = DeltaLog(
-            self.folder, self.schema, partition_by=("part",), ranged=(time,), busy=True, append_only=False
+            self.folder, self.schema, partition_by=("part",), ranged=(time,), busy=True, append_only=False, plain=True
         )
 
     def __repr__(self) -> str:
@@ -210,7 +211,7 @@ class DerivedTable:
         if not paths:
             return pl.DataFrame(schema=self.schema)
         with library_errors(f"read {self.folder.name}", self.folder, self._files(version)):
-            rows = pl.scan_parquet(paths, glob=False).select(list(self.schema))
+            rows = with_zone(pl.scan_parquet(paths, glob=False), self.schema)
             if start is not None:
                 rows = rows.filter(pl.col(self.time) >= start)
             if end is not None:
@@ -316,9 +317,9 @@ class DerivedTable:
 
         return self._exchange(touched, made(), made_from, base, doing, unchanged=True)
 
-    def vacuum(self, *, keep: int = 10) -> Vacuumed:
-        """Remove what only versions older than the newest `keep` need, and what killed writers left."""
-        return vacuum(self._log, self.folder, keep=keep)
+    def vacuum(self, *, keep: int = 10, spare: timedelta = SPARED) -> Vacuumed:
+        """Remove what only versions older than the newest `keep` and those of the time `spare` need; see `ReadingLake.vacuum`."""
+        return vacuum(self._log, self.folder, keep=keep, spare=spare)
 
     def verify(self) -> list[Finding]:
         """Return what is wrong with the stored files of the newest version."""
@@ -340,7 +341,7 @@ class DerivedTable:
         if not files:
             return pl.DataFrame(schema=self.schema)
         with library_errors(f"read {self.folder.name}", self.folder, files):
-            return pl.read_parquet([file.path for file in files], glob=False).select(list(self.schema)).sort(self.keys)
+            return with_zone(pl.read_parquet([file.path for file in files], glob=False), self.schema).sort(self.keys)
 
     def _split(self, rows: pl.DataFrame, doing: str) -> dict[str, pl.DataFrame]:
         if dict(rows.schema) != self.schema:
@@ -391,22 +392,21 @@ class DerivedTable:
                 for file in self._staged(part, rows, doing):
                     staged.append(file)
                     undone.callback(file.path.unlink, missing_ok=True)
+            undone.enter_context(turn(self.folder))  # kept from one try to the next, see compaction
             for _ in range(ATTEMPTS):
-                with turn(self.folder):
-                    table = self._log.load_or_create()
-                    present = self._log.files(table)
-                    self._refuse_overtaken(parts, before, present, table, built_on, doing)
-                    gone = [file for file in present if file.partition["part"] in changed]
-                    named = [self._log.renamed(file, table.version() + 1) for file in staged]
-                    staged[:] = named
-                    details = {"dafeng": {"made_from": dict(made_from), "partitions": changed}}
-                    if self._log.commit(table, add=named, remove=gone, details=details, changes=True):
-                        return Replaced(
-                            version=table.version() + 1,
-                            partitions=tuple(changed),
-                            rows_before=sum(file.rows for file in gone),
-                            rows_after=sum(file.rows for file in named),
-                        )
+                table = self._log.load_or_create()
+                present = self._log.files(table)
+                self._refuse_overtaken(parts, before, present, table, built_on, doing)
+                gone = [file for file in present if file.partition["part"] in changed]
+                staged = [self._log.renamed(file, table.version() + 1) for file in staged]
+                details = {"dafeng": {"made_from": dict(made_from), "partitions": changed}}
+                if self._log.commit(table, add=staged, remove=gone, details=details, changes=True):
+                    return Replaced(
+                        version=table.version() + 1,
+                        partitions=tuple(changed),
+                        rows_before=sum(file.rows for file in gone),
+                        rows_after=sum(file.rows for file in staged),
+                    )
         raise too_busy(self.folder, doing)
 
     def _refuse_overtaken(
@@ -438,7 +438,7 @@ class DerivedTable:
         twins = ordered.filter(pl.struct(self.keys).is_duplicated()).select(self.keys)
         if twins.height:
             raise _refused(f"{twins.height} rows of {part} share a key, first {twins.row(0)}", "each key once", doing)
-        return [self._log.write(ordered, STAGED, {"part": part})] if rows.height else []
+        return [self._log.write(ordered, None, {"part": part})] if rows.height else []
 
     def _computed(self, part: str, rows: EngineRows) -> list[DataFile]:
         least, past = part_bounds(part)
@@ -451,7 +451,7 @@ class DerivedTable:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".new-") as scratch:
             paths = rows.engine.write(wanted, Path(scratch) / "rows", self.schema)
-            return [self._log.adopt(path, STAGED, {"part": part}) for path in paths]
+            return [self._log.adopt(path, {"part": part}) for path in paths]
 
 
 def _refused(problem: str, expected: str, doing: str) -> LakeError:

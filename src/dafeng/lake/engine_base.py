@@ -14,6 +14,8 @@ import ibis
 import polars as pl
 from ibis.backends.sql.datatypes import DuckDBType
 
+from dafeng.lake.instants import is_instant, plain_schema, without_zone
+
 __all__ = ["DuckDBEngine", "Engine", "path_text", "to_instants"]
 
 ROWS_OF_GROUP: Final = 1 << 17
@@ -42,7 +44,7 @@ class Engine(ABC):
         paths : sequence of Path
             Files that every node of the engine can read under this path; none gives an empty table.
         schema : mapping from column to Polars type
-            Columns of the table, in order; each file has them all.
+            Columns of the table, in order; each file has them all, instants with zone or, in UTC, without: all files alike.
 
         Returns
         -------
@@ -79,7 +81,7 @@ class Engine(ABC):
         folder : Path
             Made by this; every node of the engine can write to it under this path.
         schema : mapping from column to Polars type
-            Columns to write, in order, as these types.
+            Columns to write, in order, as these types; instants without time zone, in UTC.
 
         Returns
         -------
@@ -126,22 +128,13 @@ def to_instants(frame: pl.DataFrame, schema: Mapping[str, pl.DataType] | None) -
     return frame.select(columns)
 
 
-def is_instant(dtype: pl.DataType) -> bool:
-    """Return whether a column holds instants."""
-    return isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
-
-
-def without_zone(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with its instants as engines hold them."""
-    return frame.with_columns(
-        pl.col(name).dt.convert_time_zone("UTC").dt.replace_time_zone(None).dt.cast_time_unit("us")
-        for name, dtype in frame.schema.items()
-        if is_instant(dtype)
-    )
-
-
 def _quoted(names: Iterable[str]) -> list[str]:
     return ['"' + name.replace('"', '""') + '"' for name in names]
+
+
+def _source(paths: Iterable[Path]) -> str:
+    files = ", ".join("'" + path_text(path).replace("'", "''") + "'" for path in paths)
+    return f"read_parquet([{files}], hive_partitioning = false)"
 
 
 def _sql_type(dtype: pl.DataType) -> str:
@@ -168,13 +161,17 @@ class DuckDBEngine(Engine):
         """See `Engine.parquet`."""
         if not paths:
             return self.frame(pl.DataFrame(schema=dict(schema)))
+        zoned = self._zoned(paths[0]) if any(is_instant(dtype) for dtype in schema.values()) else ()
         # The cast of the engine from zoned to plain timestamps asks the calendar row by row; this does not.
         columns = ", ".join(
-            f"make_timestamp(epoch_us({quoted})) AS {quoted}" if is_instant(dtype) else quoted
-            for quoted, dtype in zip(_quoted(schema), schema.values(), strict=True)
+            f"make_timestamp(epoch_us({quoted})) AS {quoted}" if name in zoned else quoted
+            for quoted, name in zip(_quoted(schema), schema, strict=True)
         )
-        files = ", ".join("'" + path_text(path).replace("'", "''") + "'" for path in paths)
-        return self._view(f"SELECT {columns} FROM read_parquet([{files}], hive_partitioning = false)")
+        return self._view(f"SELECT {columns} FROM {_source(paths)}")
+
+    def _zoned(self, path: Path) -> set[str]:
+        found = self.connection.con.execute(f"DESCRIBE SELECT * FROM {_source([path])}").fetchall()
+        return {name for name, kind, *_ in found if kind == "TIMESTAMP WITH TIME ZONE"}
 
     def _view(self, query: str) -> Any:
         name = f"dafeng_{next(self._numbers)}"
@@ -199,10 +196,8 @@ class DuckDBEngine(Engine):
         view = f"dafeng_{next(self._numbers)}"
         self.connection.create_view(view, expression)
         columns = ", ".join(
-            f"make_timestamptz(epoch_us({quoted})) AS {quoted}"
-            if is_instant(dtype)
-            else f"CAST({quoted} AS {_sql_type(dtype)}) AS {quoted}"
-            for quoted, dtype in zip(_quoted(schema), schema.values(), strict=True)
+            f"CAST({quoted} AS {_sql_type(dtype)}) AS {quoted}"
+            for quoted, dtype in zip(_quoted(schema), plain_schema(schema).values(), strict=True)
         )
         folder.mkdir(parents=True)
         path = folder / "part-0.parquet"

@@ -20,8 +20,9 @@ from dafeng.base.errors import LakeError
 from dafeng.base.reading import EVENT_SCHEMA, READING_KEY, READING_SCHEMA
 from dafeng.lake.delta import DataFile, library_errors
 from dafeng.lake.engine_base import DuckDBEngine, Engine
+from dafeng.lake.instants import plain_instant, with_zone
 from dafeng.lake.reading_files import STORED_READING, Layer, Settled, listing, settle
-from dafeng.lake.spans import merged_spans, plain_instant
+from dafeng.lake.spans import merged_spans
 
 __all__ = ["EVENT_KEY", "SPANS_SCHEMA", "STORED_EVENT", "ReadingSnapshot", "current_readings"]
 
@@ -262,7 +263,7 @@ class ReadingSnapshot:
         if not paths:
             return []
         counted = (
-            pl.scan_parquet(paths, glob=False)
+            with_zone(pl.scan_parquet(paths, glob=False), STORED_READING)
             .filter(*_rows_of(start, end))
             .group_by("meter")
             .agg(pl.len().cast(pl.Int64()).alias("rows"))
@@ -302,7 +303,7 @@ class ReadingSnapshot:
         if paths:
             with library_errors("read readings", self.folder, self.data_files):
                 found.append(
-                    pl.scan_parquet(paths, glob=False)
+                    with_zone(pl.scan_parquet(paths, glob=False), STORED_READING)
                     .filter(pl.col("serial") >= first)
                     .group_by("meter", day=pl.col("at").dt.truncate("1d"))
                     .agg(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,13 +19,14 @@ from deltalake import DeltaTable
 from dafeng.base.errors import LakeError
 from dafeng.base.finding import Finding
 from dafeng.base.reading import EVENT_SCHEMA, READING_SCHEMA, MeterEventKind
-from dafeng.lake.batches import BATCHES_SCHEMA, NewRows, Published, append_batch, landed_batches
+from dafeng.lake.batches import BATCHES_SCHEMA, NewRows, Published, append_batch
 from dafeng.lake.compaction import CompactedReadings, compact_readings
 from dafeng.lake.delta import DeltaLog
 from dafeng.lake.durable import check_path
+from dafeng.lake.log_entries import Versioned, all_details
 from dafeng.lake.reading_files import STORED_READING, ReadingLog
 from dafeng.lake.reading_snapshot import STORED_EVENT, ReadingSnapshot
-from dafeng.lake.vacuum import Vacuumed, vacuum
+from dafeng.lake.vacuum import SPARED, Vacuumed, vacuum
 
 __all__ = ["ReadingLake"]
 
@@ -64,6 +65,7 @@ class ReadingLake:
             partition_by=("month", "layer"),
             ranged=("meter", "at", "start", "received_at", "serial"),
             busy=True,
+            plain=True,
         )
         self._events = DeltaLog(self.folder / "events", STORED_EVENT)
 
@@ -118,12 +120,12 @@ class ReadingLake:
         return self._append(self._events, frame, batch, "recorded_at", doing)
 
     def _append(self, log: DeltaLog, frame: pl.DataFrame, batch: str, clock: str, doing: str) -> Published:
-        def rows(table: DeltaTable) -> NewRows:
-            serial = pl.int_range(pl.len(), dtype=pl.Int64()) + ((table.version() + 1) << 32)
+        def rows(state: Versioned) -> NewRows:
+            serial = pl.int_range(pl.len(), dtype=pl.Int64()) + ((state.version() + 1) << 32)
             return NewRows(frame.with_columns(serial=serial), 0, 0)
 
         digest = _digest(frame.drop(clock))
-        return append_batch(log, self.folder, batch=batch, digest=digest, rows=rows, doing=doing)
+        return append_batch(log, self.folder, batch=batch, digest=digest, rows=rows, doing=doing, compared=False)
 
     def snapshot(self, version: int | None = None, *, events_version: int | None = None) -> ReadingSnapshot:
         """Return the state of the lake at a version of its readings and of its events, by default the newest.
@@ -185,12 +187,21 @@ class ReadingLake:
             progress=progress,
         )
 
-    def vacuum(self, *, keep: int = 1) -> Vacuumed:
-        """Remove files that only versions older than the newest `keep` need, and what killed writers left.
+    def vacuum(self, *, keep: int = 1, spare: timedelta = SPARED) -> Vacuumed:
+        """Remove files that only old versions need, and what killed writers left; put old log entries away.
 
+        Parameters
+        ----------
+        keep : int
+            The newest so many versions stay readable.
+        spare : timedelta
+            So do those that were the newest at some moment of this time: long enough for readers that are at work.
+
+        Notes
+        -----
         No reading is lost: what is removed was written anew by compaction.
         """
-        return vacuum(self._readings, self.folder, keep=keep)
+        return vacuum(self._readings, self.folder, keep=keep, spare=spare)
 
     def verify(self) -> list[Finding]:
         """Return what is wrong with the stored files: logs that cannot be read, files missing or changed."""
@@ -214,8 +225,8 @@ def _state(log: DeltaLog, version: int | None) -> DeltaTable | None:
 
 def _batches(log: DeltaLog) -> pl.DataFrame:
     table = log.load()
-    entries = [] if table is None else landed_batches(table)
-    rows = [{name: entry[name] for name in BATCHES_SCHEMA} for entry in reversed(entries)]
+    entries = () if table is None else all_details(log.folder, table.version())
+    rows = [details | {"version": version} for version, details in entries if "batch" in details]
     return pl.DataFrame(rows, schema=BATCHES_SCHEMA)
 
 
@@ -278,14 +289,10 @@ def _check(frame: pl.DataFrame, schema: dict[str, pl.DataType], faults: dict[str
             expected=f"the columns {schema}",
             next_step="bring the rows into this form",
         )
-    numbered = frame.with_row_index("row", offset=1)
-    marks = frame.select(condition.fill_null(False).alias(problem) for problem, condition in faults.items())
-    found = {
-        problem: numbered.filter(marks[problem])["row"].to_list()
-        for problem, faulty in zip(faults, marks.select(pl.all().any()).row(0), strict=True)
-        if faulty
-    }
-    if found:
+    faulty = frame.select(condition.any().alias(problem) for problem, condition in faults.items()).row(0, named=True)
+    if any(faulty.values()):
+        numbered = frame.with_row_index("row", offset=1)
+        found = {problem: numbered.filter(faults[problem])["row"].to_list() for problem in faults if faulty[problem]}
         raise LakeError(
             "; ".join(f"{len(rows)} rows have {problem}, first row {rows[0]}" for problem, rows in found.items()),
             doing=doing,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import polars as pl
 
-from dafeng.base.errors import UsageError
-
-__all__ = ["merged_spans", "outside_spans", "part_bounds", "plain_instant"]
+__all__ = ["merged_spans", "outside_spans", "part_bounds"]
 
 
 def part_bounds(part: str) -> tuple[date, date]:
@@ -27,26 +25,6 @@ def part_bounds(part: str) -> tuple[date, date]:
     if len(numbers) > 2:
         return first, first + timedelta(days=1)
     return first, (first + timedelta(days=31)).replace(day=1)
-
-
-def plain_instant(instant: datetime | date) -> datetime | date:
-    """Return an instant as engines hold it; a date stays as it is.
-
-    Raises
-    ------
-    UsageError
-        The instant has no time zone.
-    """
-    if not isinstance(instant, datetime):
-        return instant
-    if instant.tzinfo is None:
-        raise UsageError(
-            f"{instant.isoformat()} has no time zone",
-            doing="read the lake",
-            expected="an instant with a time zone",
-            next_step="add a time zone such as +08:00",
-        )
-    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def merged_spans(spans: pl.DataFrame, names: Sequence[str], gap: timedelta = timedelta(0)) -> pl.DataFrame:

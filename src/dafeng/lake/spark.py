@@ -17,6 +17,7 @@ from pyarrow import parquet
 
 from dafeng.base.errors import LakeError
 from dafeng.lake.engine_base import Engine, path_text, to_instants
+from dafeng.lake.instants import is_instant
 
 __all__ = ["SparkEngine"]
 
@@ -94,7 +95,10 @@ class SparkEngine(Engine):
         """See `Engine.write`."""
         wanted = self._schema(schema)
         columns = [
-            self._spark.functions.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in wanted
+            self._spark.functions.col(f"`{field.name}`")
+            .cast("timestamp_ntz" if is_instant(schema[field.name]) else field.dataType)
+            .alias(field.name)
+            for field in wanted
         ]
         self._rows(expression).select(*columns).write.option("compression", "zstd").parquet(str(folder))
         return [path for path in sorted(folder.glob("*.parquet")) if parquet.read_metadata(path).num_rows]

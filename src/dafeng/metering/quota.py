@@ -19,7 +19,13 @@ from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.expression import expression_names
 from dafeng.catalog.metering_schemas import QuotaMethod
 from dafeng.metering.quota_amounts import USE_SCHEMA, counted_amounts
-from dafeng.metering.quota_matching import correction_factors, quota_candidates, quota_types, with_fields
+from dafeng.metering.quota_matching import (
+    correction_factors,
+    perhaps_without_quota,
+    quota_candidates,
+    quota_types,
+    with_fields,
+)
 
 __all__ = ["QUOTA_VERDICTS", "USE_SCHEMA", "VERDICT_SCHEMA", "QuotaResult", "judge_quota", "over_quota"]
 
@@ -162,9 +168,14 @@ def judge_quota(
     )
     frame = with_fields(frame, wanted, types)
     amounts = counted_amounts(frame, use, method, types, year=year)
-    candidates = _scenarios(frame, amounts, catalog, method, date(year, 12, 31), parts)
+    on = date(year, 12, 31)
+    standards = [
+        name for name, each in catalog.quota_methods.items() if name == method.id or method.id in each.precedes
+    ]
+    candidates = _scenarios(frame, amounts, catalog, method, on, standards, parts)
     judged = _judged(amounts, candidates)
-    verdicts = _combined(amounts, judged, method, _names(catalog))
+    without = _without(frame, catalog, on, standards, parts)
+    verdicts = _combined(amounts.join(without, on=_KEY, how="left"), judged, method, _names(catalog))
     shown = frame.select(
         "building", "place", "building_type", "ventilation_class", "climate_zone", name="building_name"
     )
@@ -194,17 +205,16 @@ def _scenarios(
     catalog: Catalog,
     method: QuotaMethod,
     on: date,
+    standards: list[str],
     parts: pl.DataFrame | None,
 ) -> pl.DataFrame:
     """Return quotas with factors for each row of amounts; where areas are mixed, the mean of theirs."""
-    standards = [
-        name for name, each in catalog.quota_methods.items() if name == method.id or method.id in each.precedes
-    ]
-    plain = amounts.filter(pl.col("part") == "main").select("building", "measure", "size_low")
+    plain = amounts.filter(pl.col("part") == "main").select("building", "measure", "size_low", "size_high")
     found = []
     for measure in _MEASURES:
         own = plain.filter(pl.col("measure") == measure)
-        some = frame.join(own.select("building", judged_area="size_low"), on="building")
+        # The largest area that may be: use over it times its corrections is least.
+        some = frame.join(own.select("building", judged_area=pl.coalesce("size_low", "size_high")), on="building")
         if parts is not None and measure == "non_heating":
             some = some.join(parts.select("building"), on="building", how="anti")
         found.append(_with_factors(some, catalog, measure, on, standards).with_columns(part=pl.lit("main")))
@@ -217,6 +227,24 @@ def _scenarios(
     if parts is not None:
         found.append(_mixed(frame, parts, catalog, on, standards).select(found[0].columns))
     return _with_garages(pl.concat(found), amounts)
+
+
+def _without(
+    frame: pl.DataFrame, catalog: Catalog, on: date, standards: list[str], parts: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Return the fields for which a building, or a part of it, may be of a kind without quota."""
+    found = []
+    for measure in _MEASURES:
+        whole = frame if parts is None or measure != "non_heating" else frame.join(parts, on="building", how="anti")
+        rows = perhaps_without_quota(whole, catalog, measure=measure, on=on, standards=standards)
+        found.append(rows.with_columns(measure=pl.lit(measure), part=pl.lit("main")))
+    if parts is not None:
+        mixed = parts.join(
+            frame.drop([name for name in parts.columns if name != "building"], strict=False), on="building"
+        )
+        rows = perhaps_without_quota(mixed, catalog, measure="non_heating", on=on, standards=standards)
+        found.append(rows.with_columns(measure=pl.lit("non_heating"), part=pl.lit("main")))
+    return pl.concat(found)
 
 
 def _factors_of_none(rows: pl.DataFrame) -> pl.DataFrame:
@@ -388,8 +416,9 @@ def _combined(amounts: pl.DataFrame, judged: pl.DataFrame, method: QuotaMethod, 
     rows = amounts.join(grouped, on=_KEY, how="left")
     covered = (pl.col("coverage") >= method.minimum_coverage - 1e-12).fill_null(False)
     known = pl.col("low").is_not_null() | pl.col("high").is_not_null()
+    perhaps_none = pl.col("open").is_not_null()
     settled = pl.col("least") == pl.col("most")
-    clear = covered & known & ~pl.col("two").fill_null(False)
+    clear = covered & known & ~pl.col("two").fill_null(False) & ~perhaps_none
     word = (
         pl.when(clear & settled)
         .then(pl.col("least").replace_strict(_ORDER, default=None, return_dtype=pl.String))
@@ -398,7 +427,7 @@ def _combined(amounts: pl.DataFrame, judged: pl.DataFrame, method: QuotaMethod, 
         .otherwise(pl.lit("unknown"))
     )
     asked = pl.concat_list(
-        pl.col("missing"), pl.col("asked").fill_null(pl.lit([], pl.List(pl.String))),
+        pl.col("missing"), pl.col("open").fill_null(pl.lit([], pl.List(pl.String))), pl.col("asked").fill_null(pl.lit([], pl.List(pl.String))),
         pl.when(known & ~covered).then(pl.lit(["coverage"])).otherwise(pl.lit([], pl.List(pl.String))),
     )  # fmt: skip
     joint = pl.col("joint").fill_null(0.0)
@@ -409,7 +438,7 @@ def _combined(amounts: pl.DataFrame, judged: pl.DataFrame, method: QuotaMethod, 
         intensity_low=pl.col("low") / (pl.col("size_high") + joint),
         intensity_high=pl.col("high") / (pl.col("size_low") + joint),
         verdict=word,
-        already_over=(pl.col("least") == 2).fill_null(False),
+        already_over=(pl.col("least") == 2).fill_null(False) & ~perhaps_none,
         missing=pl.when(word.is_in(["unknown", "depends"])).then(asked.list.unique(maintain_order=True)).otherwise(
             pl.lit([], pl.List(pl.String))
         ),
@@ -434,6 +463,7 @@ def _reason(known: pl.Expr, covered: pl.Expr, names: dict[str, str]) -> pl.Expr:
         .when(pl.col("quotas").list.len() == 0).then(pl.lit("没有对应的定额"))
         .when(pl.col("two").fill_null(False)).then(pl.lit("有两个以上定额同时适用"))
         .when(~covered).then(pl.lit("数据完整率不足"))
+        .when(pl.col("open").is_not_null()).then(pl.format("{}未填，可能是没有定额的类型", pl.col("open").list.eval(said).list.join("、")))
         .when(pl.col("verdict") == "depends").then(pl.format("取决于{}", asked))
         .when(pl.col("verdict") == "unknown").then(pl.format("缺{}，按已知用能的上下限得不出同一结论", asked))
         .when(pl.col("joint") > 0).then(pl.lit("停车库未单独计量，合并后按面积加权的定额判"))

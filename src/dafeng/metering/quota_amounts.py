@@ -223,11 +223,15 @@ def _non_heating(frame: pl.DataFrame, method: QuotaMethod, types: dict[str, Fiel
     low = low - _sum(out_high) - pl.when(apart_low).then(_sum(heating_high)).otherwise(0.0)
     high = high - _sum(out_low) - pl.when(apart_high).then(_sum(heating_low)).otherwise(0.0)
     area, joint = pl.col("gross_area"), pl.lit(0.0)
-    nothing = pl.lit(False)
+    nothing = unbounded = pl.lit(False)
     for part in method.apart:
         told, there = pl.col(f"{part.id}_low").is_not_null(), (pl.col(part.area_field) > 0).fill_null(False)
         low, high = low - pl.col(f"{part.id}_high").fill_null(0.0), high - pl.col(f"{part.id}_low").fill_null(0.0)
         area = area - pl.col(part.area_field).fill_null(0.0)
+        # Its energy is out while its area is not known: what is left may be as small as one likes.
+        sizeless = (pl.col(f"{part.id}_low") > 0).fill_null(False) & pl.col(part.area_field).is_null()
+        unbounded = unbounded | sizeless
+        asked.append(pl.when(sizeless).then(pl.lit(part.area_field)))
         if part.id == "garage":
             joint = pl.when(there & ~told).then(pl.col(part.area_field)).otherwise(0.0)
         else:
@@ -244,7 +248,7 @@ def _non_heating(frame: pl.DataFrame, method: QuotaMethod, types: dict[str, Fiel
         part=pl.lit("main"),
         low=pl.when(metered).then(pl.when(nothing | electric).then(0.0).otherwise(low.clip(0.0))),
         high=pl.when(metered).then(high.clip(0.0)),
-        size_low=pl.when(area > 0).then(area),
+        size_low=pl.when((area > 0) & ~unbounded).then(area),
         size_high=pl.when(area > 0).then(area),
         coverage=pl.min_horizontal(covered),
         counted=_counted([item for item in method.equivalents if item != method.heat_item]),

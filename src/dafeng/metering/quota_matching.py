@@ -17,7 +17,14 @@ from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.expression import FieldType, evaluate, expression_names, undecided
 from dafeng.catalog.metering_schemas import QuotaMethod
 
-__all__ = ["CANDIDATE_SCHEMA", "correction_factors", "quota_candidates", "quota_types", "with_fields"]
+__all__ = [
+    "CANDIDATE_SCHEMA",
+    "correction_factors",
+    "perhaps_without_quota",
+    "quota_candidates",
+    "quota_types",
+    "with_fields",
+]
 
 CANDIDATE_SCHEMA: Final[dict[str, pl.DataType]] = {
     "building": pl.String(),
@@ -90,6 +97,48 @@ def _kinds(
             )
         )
     return parts
+
+
+def perhaps_without_quota(
+    buildings: pl.DataFrame, catalog: Catalog, *, measure: str, on: date, standards: Iterable[str] | None = None
+) -> pl.DataFrame:
+    """Return the unknown fields for which a building may turn out to be of a kind that has no quota at all.
+
+    Parameters
+    ----------
+    buildings, catalog, measure, on, standards
+        As for `quota_candidates`.
+
+    Returns
+    -------
+    DataFrame
+        building, open (list of fields): each of them is a choice that is not known, and of whose options one at least leads to no quota.
+
+    Examples
+    --------
+    >>> from dafeng.catalog import load_catalog
+    >>> unknown = pl.DataFrame({"building": ["a"], "building_class": ["public"]})
+    >>> perhaps_without_quota(unknown, load_catalog(), measure="non_heating", on=date(2024, 12, 31)).rows()
+    [('a', ['building_type'])]
+    """
+    types = quota_types(catalog)
+    methods = [catalog.quota_methods[name] for name in standards or sorted(catalog.quota_methods)]
+    wanted = set(_quotas(catalog, measure, on, None).select("standard", "kind", "subtype").iter_rows())
+    kinds = [kind for each in methods for kind in each.kinds if (each.id, kind.building_type, kind.subtype) in wanted]
+    names = sorted({name for kind in kinds for name in expression_names(kind.when)})
+    frame = with_fields(buildings, [kind.when for kind in kinds], types)
+    parts = []
+    for name in names:
+        options = [option.code for option in catalog.fields[name].options] if name in catalog.fields else []
+        unknown = frame.filter(pl.col(name).is_null())
+        if not options or unknown.is_empty():
+            continue
+        each = unknown.drop(name).join(pl.DataFrame({name: options}, schema={name: pl.String()}), how="cross")
+        holds = pl.any_horizontal([pl.lit(False), *(evaluate(kind.when, types).fill_null(True) for kind in kinds)])
+        parts.append(each.filter(~holds).select("building", open=pl.lit(name)))
+    if not parts:
+        return pl.DataFrame(schema={"building": pl.String(), "open": pl.List(pl.String())})
+    return pl.concat(parts).group_by("building", maintain_order=True).agg(pl.col("open").unique(maintain_order=True))
 
 
 def _places(catalog: Catalog, places: pl.Series) -> pl.DataFrame:

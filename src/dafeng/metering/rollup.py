@@ -208,7 +208,7 @@ def regular_months(
         **{name: ZERO for name in SUMS if name not in ("amount", "covered")},
         covered=joined.covered.cast("int64"),
         flags=ibis.literal(0).cast("int64"),
-        odd=joined.strange.fill_null(False),
+        odd=joined.strange.notnull(),
     ).select("meter", "period", *SUMS, "flags", "odd")
 
 

@@ -30,7 +30,6 @@ __all__ = [
     "Computed",
     "carried",
     "check_columns",
-    "climb",
     "compare_with_stated",
     "enter",
     "finding",
@@ -187,69 +186,6 @@ def carried() -> list[pl.Expr]:
         pl.col("review").min(),
         pl.col("inputs").explode().drop_nulls().unique().sort().alias("inputs"),
     ]
-
-
-def climb(
-    rows: pl.DataFrame, tree: pl.DataFrame, column: str, *, root: str, group: Sequence[str], amounts: Sequence[str]
-) -> pl.DataFrame:
-    """Sum amounts from the leaves of a tree to its root; a node's own known row goes before its parts.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Columns of `enter`, and `amounts`; the root's own rows are left aside.
-    tree : DataFrame
-        Columns child, parent, depth (of the child, 1 below the root), expected (children of the parent).
-    column : str
-        Column that holds the nodes.
-    root : str
-        Node whose sums are wanted.
-    group : sequence of str
-        Columns within which sums are taken.
-    amounts : sequence of str
-        Columns that are summed where known.
-
-    Returns
-    -------
-    DataFrame
-        One row a group. ``coverage`` is the share of children that reported, through all levels; a missing child lowers
-        it and is never a zero, a child that is excused (not applicable) is not expected.
-    """
-    known = pl.col("known")
-    nodes = rows.filter(pl.col(column) != root)
-    sums = rows.clear()
-    for depth in sorted(tree["depth"].unique().to_list(), reverse=True):
-        step = tree.filter(pl.col("depth") == depth)
-        parts = nodes.join(step, left_on=column, right_on="child").sort([*group, column])
-        sums = (
-            parts.group_by([*group, "parent"], maintain_order=True)
-            .agg(
-                *(pl.col(name).filter(known).sum() for name in amounts),
-                *(
-                    pl.when(pl.col(end).filter(known).null_count() == 0)
-                    .then(pl.col(end).filter(known).sum())
-                    .alias(end)
-                    for end in ("low", "high")
-                ),
-                (pl.col("coverage").filter(known).sum() / (pl.col("expected").first() - pl.col("excused").sum())).alias(
-                    "coverage"
-                ),
-                (pl.col("excused").sum() == pl.col("expected").first()).alias("excused"),
-                known.any().alias("known"),
-                *carried(),
-            )
-            .rename({"parent": column})
-            .with_columns(*(pl.when(known).then(pl.col(name)).alias(name) for name in (*amounts, "low", "high")))
-            .with_columns(pl.when("excused").then(None).otherwise(pl.col("coverage")).alias("coverage"))
-        )
-        if depth > 1:
-            own = nodes.filter(known).select([*group, column])
-            sums = sums.join(own, on=[*group, column], how="anti")
-            nodes = pl.concat(
-                [nodes.join(sums.select([*group, column]), on=[*group, column], how="anti"), sums],
-                how="diagonal_relaxed",
-            )
-    return sums.filter(pl.col(column) == root)
 
 
 def write(

@@ -77,6 +77,17 @@ class Entered(NamedTuple):
             found[:, some] = np.add.reduceat(self.ids.lanes[:, self.codes], starts, axis=1)
         return found
 
+    def lists(self) -> pl.Series:
+        """Return the ids of each row as lists of texts."""
+        texts = self.ids.texts.gather(self.codes)
+        if self.width > 0:
+            return texts.reshape((len(self.counts), self.width)).cast(pl.List(pl.String))
+        some = np.flatnonzero(self.counts)
+        rows = np.repeat(np.arange(len(some)), self.counts[some])
+        lists = pl.DataFrame({"row": rows, "text": texts}).group_by("row", maintain_order=True).agg("text")["text"]
+        at = np.where(self.counts > 0, np.cumsum(self.counts > 0) - 1, len(some))
+        return pl.concat([lists, pl.Series("text", [[]], dtype=pl.List(pl.String))]).gather(at)
+
     def quoted(self) -> pl.Series:
         """Return the ids of each row as the inside of a JSON list."""
         texts = self.ids.quotable

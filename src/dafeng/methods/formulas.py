@@ -212,12 +212,12 @@ def _beside_stated(computed: Block, stated: Block | None, facts: Facts, indicato
 def _beyond_bounds(computed: Block, facts: Facts, indicator: Indicator) -> list[Finding]:
     low = -np.inf if indicator.minimum is None else indicator.minimum
     high = np.inf if indicator.maximum is None else indicator.maximum
-    excess = np.where(computed.known, np.maximum(low - computed.value, computed.value - high), 0.0)
-    outside = np.flatnonzero(excess > 0)
+    outside = np.flatnonzero(computed.known & ((computed.value < low) | (computed.value > high)))
     if not len(outside):
         return []
     values = computed.value[outside]
-    those = computed.take(outside[excess[outside] == excess.max()])
+    excess = np.maximum(low - values, values - high)
+    those = computed.take(outside[excess == excess.max()])
     rows = pl.lit(len(outside), dtype=pl.UInt32)
     most = (
         key_columns(those, facts, indicator.id).with_columns(*_amounts(those), rows=rows).sort(KEY).row(0, named=True)

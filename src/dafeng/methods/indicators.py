@@ -19,8 +19,9 @@ from dafeng.base.observation import KEY
 from dafeng.base.place import PlaceKind, PlaceTree
 from dafeng.base.quantity import root_factor
 from dafeng.catalog.schemas import Indicator, OverPeriods, OverPlaces
-from dafeng.methods.computed import Computed, carried, climb, compare_with_stated, enter, finding, write
+from dafeng.methods.computed import Computed, carried, compare_with_stated, enter, finding, write
 from dafeng.methods.formulas import compute_formulas
+from dafeng.methods.tree_sums import climb
 
 __all__ = ["Computed", "add_up_breakdown", "add_up_periods", "add_up_places", "compute_formulas"]
 

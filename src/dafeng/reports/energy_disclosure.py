@@ -83,6 +83,9 @@ _BY_ITEM: Final = (
 )
 
 
+_BY_USE: Final = ("lighting", "cooling", "power", "special")
+
+
 def disclosure_rows(
     buildings: pl.DataFrame,
     use: pl.DataFrame,
@@ -209,22 +212,27 @@ def _masked(frame: pl.DataFrame, least: int) -> list[pl.DataFrame]:
             smallest = sizes["group"][0]
             frame = frame.with_columns(group=pl.when(pl.col("group") == smallest).then(pl.lit("")).otherwise("group"))
     enough = frame.with_columns(size=pl.len().over("group"))
-    sums = ("electricity", "water", "lighting", "cooling", "power", "special")
+    sums = ("electricity", "water", *_BY_USE)
     fine = enough.filter(pl.col("size") >= least)
-    both = {
-        name: pl.col(name).is_not_null() & pl.col("area").is_not_null() for name in ("electricity", "water", "kgce")
-    }
+    has = {name: pl.col(name).is_not_null() for name in ("area", "kgce", *sums)}
+    both = {name: has[name] & has["area"] for name in ("electricity", "water", "kgce")}
 
-    def said(expression: pl.Expr, there: pl.Expr) -> pl.Expr:
-        return pl.when(there.sum() >= least).then(expression)
+    def said(expression: pl.Expr, there: pl.Expr, beside: Sequence[str] = ()) -> pl.Expr:
+        """Print what enough buildings have, and what differs from the columns beside it by no or by enough buildings."""
+        apart = [(there != has[name]).sum() for name in beside]
+        safe = [(count == 0) | (count >= least) for count in apart]
+        return pl.when(pl.all_horizontal(there.sum() >= least, *safe)).then(expression)
 
     rows = fine.group_by("group").agg(
         pl.len().alias("buildings"),
-        *(said(pl.col(name).sum(), pl.col(name).is_not_null()).alias(name) for name in ("area", *sums)),
+        *(said(pl.col(name).sum(), has[name]).alias(name) for name in ("area", "electricity", "water")),
+        *(said(pl.col(name).sum(), has[name], ("electricity",)).alias(name) for name in _BY_USE),
         *(
-            said(pl.col(name).filter(there).sum() / pl.col("area").filter(there).sum(), there).alias(
-                {"kgce": "coal_area"}.get(name, f"{name}_area")
-            )
+            said(
+                pl.col(name).filter(there).sum() / pl.col("area").filter(there).sum(),
+                there,
+                ("area", "electricity") if name == "kgce" else ("area", name),
+            ).alias({"kgce": "coal_area"}.get(name, f"{name}_area"))
             for name, there in both.items()
         ),
         coverage=said(pl.col("coverage").mean(), pl.col("coverage").is_not_null()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import numpy as np
@@ -19,10 +19,14 @@ from dafeng.statistics.check_hits import Context, Outcome, cells_of, hits, shown
 from dafeng.statistics.check_scale import AMOUNT, median, scale_of
 from dafeng.statistics.check_table import Floats, Rows, Series, Table
 
-__all__ = ["check_cumulative", "check_parts"]
+__all__ = ["borne_out", "check_cumulative", "check_parts"]
 
 _USUAL: Final = 4
 """Years from which on the usual gap between a total and its parts is known."""
+_EXACT: Final = 50
+"""Sums of one total from which on it is known how exactly they hold."""
+_ROUNDING: Final = 0.001
+"""Least relative gap that is no rounding."""
 _Found = dict[tuple[str, str], dict[Series, tuple[Table, int]]]
 _PIECES: Final = {"month": 12, "quarter": 4, "half": 2}
 
@@ -33,7 +37,7 @@ def check_parts(check: DataCheck, context: Context) -> Outcome:
     Parameters
     ----------
     check : DataCheck
-        `tolerance`: relative gap that is rounding. ``over``: 1 breakdowns, 2 divisions, 3 periods; all where absent.
+        `tolerance`: relative gap that is rounding, at most; a tenth of a percent where sums hold to the last digit. ``over``: 1 breakdowns, 2 divisions, 3 periods; all where absent.
     context : Context
     """
     over = check.parameters.get("over")
@@ -94,7 +98,8 @@ def _gaps(
     ]
 
 
-def _breakdowns(check: DataCheck, group: dict[Series, tuple[Table, int]], context: Context) -> Iterator[pl.DataFrame]:
+def _families(group: Collection[Series], context: Context) -> Iterator[tuple[Series, int, list[Series]]]:
+    """Yield totals, the number of the breakdown, and the parts that add up to the total, none inside another."""
     families: dict[tuple[Series, int], list[Series]] = defaultdict(list)
     for series in group:
         for column, code in enumerate(series.breakdown):
@@ -103,12 +108,41 @@ def _breakdowns(check: DataCheck, group: dict[Series, tuple[Table, int]], contex
             codes = (*series.breakdown[:column], "all", *series.breakdown[column + 1 :])
             families[series._replace(breakdown=codes), column].append(series)
     for (whole, column), parts in sorted(families.items()):
-        indicator = context.indicators[whole.indicator]
-        if whole not in group or scale_of(indicator) != AMOUNT:
-            continue
+        if whole in group and scale_of(context.indicators[whole.indicator]) == AMOUNT:
+            yield whole, column, _outermost(parts, column, context.catalog)
+
+
+def borne_out(table: Table, context: Context, tolerance: float) -> NDArray[np.bool_]:
+    """Return which figures stand in a sum that holds, and in none that does not.
+
+    Such a figure was not mistyped: its total, or its parts, would have to be wrong by the same amount.
+
+    Parameters
+    ----------
+    table : Table
+    context : Context
+    tolerance : float
+        Relative gap between total and parts that is rounding.
+    """
+    position = {series: layer for layer, series in enumerate(table.series)}
+    holding, broken = np.zeros(table.values.shape, dtype=bool), np.zeros(table.values.shape, dtype=bool)
+    for whole, _, parts in _families(position, context):
+        layers = [position[part] for part in parts]
+        total, summed = table.values[position[whole]], np.nansum(table.values[layers], axis=0)
+        with np.errstate(invalid="ignore"):
+            holds = np.abs(total - summed) <= tolerance * np.maximum(total, summed)
+        members = [position[whole], *layers]
+        holding[members] |= holds & (len(layers) > 1)
+        broken[members] |= ~holds & np.isfinite(total)
+    found: NDArray[np.bool_] = holding & ~broken
+    return found
+
+
+def _breakdowns(check: DataCheck, group: dict[Series, tuple[Table, int]], context: Context) -> Iterator[pl.DataFrame]:
+    for whole, column, outermost in _families(group, context):
         if check.indicators and whole.indicator not in check.indicators:
             continue
-        outermost = _outermost(parts, column, context.catalog)
+        indicator = context.indicators[whole.indicator]
         table, layer = group[whole]
         stack = np.stack([group[part][0].values[group[part][1]] for part in outermost])
         known = np.isfinite(stack)
@@ -116,14 +150,19 @@ def _breakdowns(check: DataCheck, group: dict[Series, tuple[Table, int]], contex
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = np.abs(summed - total) / np.maximum(total, summed)
         usual = float(median(gap.reshape(1, -1), least=1)[0])
-        # A part that this place reports in other years and not in this is unknown, so that the parts may fall short.
+        # A part that this place reports in other years and not in this is unknown, so that the parts may fall short;
+        # unless sums hold without such parts, which then are left out where they are nothing.
         missing = (~known & known.any(axis=1, keepdims=True)).any(axis=0)
+        without = median(np.where(missing, gap, np.nan).reshape(1, -1), least=_USUAL, quantile=0.9)[0]
         several = len(outermost) > 1
-        complete = np.full(total.shape, usual <= check.tolerance and several) & ~missing
+        complete = np.full(total.shape, usual <= check.tolerance and several) & (~missing | (without <= check.tolerance))
+        # Sums that always hold to the last digit need no slack for rounding.
+        exact = median(gap.reshape(1, -1), least=_EXACT, quantile=0.98)[0]
+        tolerance = min(check.tolerance, max(10 * exact, _ROUNDING)) if np.isfinite(exact) else check.tolerance
         what = {"building_class": "各类建筑", "carrier": "各能源品种", "end_use": "各用途或部门"}.get(
             BREAKDOWNS[column], "各分项"
         )
-        yield from _gaps(total, summed, complete, table.rows[layer], check.tolerance, what, shown_factor(indicator))
+        yield from _gaps(total, summed, complete, table.rows[layer], tolerance, what, shown_factor(indicator))
 
 
 def _outermost(parts: list[Series], column: int, catalog: Catalog) -> list[Series]:

@@ -17,6 +17,7 @@ from dafeng.statistics.check_hits import (
     TableFault,
     cells_of,
     hits,
+    neighbours,
     number,
     shown_factor,
     wanted,
@@ -88,6 +89,7 @@ def _far(
     with np.errstate(invalid="ignore"):
         far = np.abs(heights - middle) / spread
         mask = far >= bars["usual"]
+        mask &= np.cumsum(mask, axis=0) == 1  # a place that stays apart is told of once
     if not mask.any():
         return pl.DataFrame(schema=HIT_SCHEMA)
     raw = np.broadcast_to(median(values)[:, None], values.shape)
@@ -108,6 +110,9 @@ def _fractions(
     low = median(values, quantile=0.1)[:, None]
     with np.errstate(invalid="ignore"):
         mask = known[:, None] & (values > 0) & (values <= 1.0) & (low >= 10.0) & (values * 100 >= low / 2)
+        # A small share that goes on from one that nobody doubts is small.
+        before, after = neighbours(np.where(mask, np.nan, values))
+        mask &= ~((np.abs(before - values) <= values) | (np.abs(after - values) <= values))
     raw = np.broadcast_to(median(values)[:, None], values.shape)
     return hits(
         rows[mask],

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dafeng.base.quantity import root_factor, same_dimension
@@ -26,6 +27,7 @@ __all__ = [
     "median",
     "on_scale",
     "scale_of",
+    "usual_around",
     "usual_changes",
 ]
 
@@ -127,6 +129,22 @@ def usual_changes(steps: Floats, floor: float) -> Floats:
     sizes = np.abs(steps).reshape(steps.shape[0], -1)
     found = median(np.where(sizes > 0, sizes, np.nan), least=_LEAST)
     return np.fmax(found, floor)
+
+
+def usual_around(sizes: Floats, window: int) -> Floats:
+    """Return the median size of each series around each year, shape (series, year): the middle of the medians of the years.
+
+    Statistics grow steadier over the years, so that what was usual long ago is no measure of today.
+
+    Parameters
+    ----------
+    sizes : float array, shape (series, year, place)
+    window : int
+        Years before and after that count; NaN where fewer than three of them are known.
+    """
+    yearly = median(np.where(sizes > 0, sizes, np.nan), least=_LEAST)
+    padded = np.pad(yearly, ((0, 0), (window, window)), constant_values=np.nan)
+    return median(sliding_window_view(padded, 2 * window + 1, axis=1), least=3)
 
 
 def changes_of_places(steps: Floats) -> Floats:

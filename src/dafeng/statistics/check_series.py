@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dafeng.catalog.statistics_schemas import DataCheck
 from dafeng.statistics.check_hits import Context, Outcome, TableFault, cells_of, hits, neighbours, shown_values
+from dafeng.statistics.check_parts import borne_out
 from dafeng.statistics.check_scale import (
     AMOUNT,
     ANGLE,
@@ -19,6 +20,7 @@ from dafeng.statistics.check_scale import (
     median,
     scale_of,
     scaled,
+    usual_around,
     usual_changes,
 )
 from dafeng.statistics.check_table import Floats, Table
@@ -32,8 +34,13 @@ _REPORTING: Final = 0.7
 """Part of last year's places that must still report something for a silent column to be one."""
 _SCATTER: Final = 1.4
 """Usual distance of a year from the middle of its neighbours, enlarged to that of a change where years scatter freely."""
+_AROUND: Final = 3
+"""Years before and after whose scatter tells what is usual in a year."""
 _SURELY: Final = 5.0
-_SCALE: Final = {"usual": 15.0, "near": 0.045, "least": 1.0, "steady": 0.06}
+"""Usual changes that are enough for a part of a breakdown that changes by `surely` times."""
+_SCALE: Final = {"usual": 15.0, "near": 0.045, "least": 1.0, "steady": 0.06, "sums": 0.001}
+_LIKE: Final = 0.3
+"""Decimal logarithm of the ratio, of two, up to which neighbouring years agree."""
 _SILENCE: Final = {"zeros": 0.05, "silent": 0.3, "places": 10.0}
 
 
@@ -117,8 +124,10 @@ def check_spike(check: DataCheck, table: Table, heights: Heights, context: Conte
     apart = heights.values - (before + after) / 2
     size = np.abs(apart)
     # Steady growth is usual and yet no scatter: what is usual for a spike is how far a year lies off the middle of two.
-    scatter = np.fmax(usual_changes(apart, 0.0), floors(table, context.indicators))
-    usual = np.fmin(heights.usual, _SCATTER * np.fmax(scatter[:, None], changes_of_places(apart))[:, None, :])
+    scatter = np.fmax(usual_changes(apart, 0.0), floors(table, context.indicators))[:, None]
+    around = np.fmax(usual_around(size, _AROUND), floors(table, context.indicators)[:, None])
+    scatter = np.where(np.isfinite(around), around, scatter)[:, :, None]
+    usual = np.fmin(heights.usual, _SCATTER * np.fmax(scatter, changes_of_places(apart)[:, None, :]))
     with np.errstate(divide="ignore", invalid="ignore"):
         disagree = np.abs(after - before) / size / bars["agree"]
         mask = (
@@ -220,7 +229,8 @@ def check_scale(check: DataCheck, table: Table, heights: Heights, context: Conte
     ----------
     check : DataCheck
         ``usual``: distance in usual changes; ``near``: how near the decimal logarithm of the ratio is to a whole number;
-        ``least``: least power of ten; ``steady``: largest usual change, as a decimal logarithm, of figures that can tell.
+        ``least``: least power of ten; ``steady``: largest usual change, as a decimal logarithm, of figures that can tell; ``sums``: relative gap up to
+        which a sum holds: a figure that its total or parts bear out is no slip.
     table, heights, context
     """
     bars = {**_SCALE, **check.parameters}
@@ -231,12 +241,15 @@ def check_scale(check: DataCheck, table: Table, heights: Heights, context: Conte
         usual = np.fmax(usual_changes(steps, 0.005)[:, None], changes_of_places(steps))[:, None, :]
         middle = median(np.moveaxis(powers, 1, -1))[:, None, :]
         # Of two neighbouring years the one further from the place's other years is at fault.
-        agree = np.abs(after - before) <= 0.3
+        agree = np.abs(after - before) <= _LIKE
         lone = np.where(agree, (before + after) / 2, np.where(np.isfinite(before), before, after))
         off = powers - lone
         whole = np.round(off)
-        further = np.abs(powers - middle) >= np.abs(lone - middle)
+        # Neighbours that differ otherwise than by a slip of one of them bear out no slip of this year.
+        between = np.abs(after - before)
+        further = (np.abs(powers - middle) >= np.abs(lone - middle)) & ~(np.abs(between - np.round(between)) > _LIKE)
         near = np.minimum(np.maximum(bars["near"], 2 * usual), 0.12)
+        near = np.where(np.isfinite(between), near, bars["near"])
         mask = (
             (np.abs(whole) >= bars["least"])
             & (np.abs(off - whole) <= near)
@@ -246,6 +259,8 @@ def check_scale(check: DataCheck, table: Table, heights: Heights, context: Conte
             & (heights.material >= 1e-4)
             & _layers(check, table, context, (AMOUNT, ANGLE))
         )
+    if mask.any():
+        mask &= ~borne_out(table, context, bars["sums"])
     if not mask.any():
         return Outcome(), mask
     expected = 10.0 ** lone[mask]

@@ -242,7 +242,7 @@ def exchanged(heights: Floats, parameters: Mapping[str, float] = _PARAMETERS) ->
     found: dict[int, list[tuple[int, int]]] = {}
     for year in range(heights.shape[1]):
         own = np.nan_to_num(_nearest(heights, year, 0))
-        far = np.flatnonzero(own > _CAP * parameters["evidence"] / 8)
+        far = np.flatnonzero(own > parameters["evidence"])
         lost = np.sort(far[np.argsort(-own[far], kind="stable")[:_MATCHED]])
         if len(lost) < 2:
             continue
@@ -254,9 +254,9 @@ def exchanged(heights: Floats, parameters: Mapping[str, float] = _PARAMETERS) ->
         known = np.isfinite(here).sum(axis=0)
         many = np.minimum(known[:, None], known) >= parameters["figures"]
         part = np.where(many, parameters["alike"], 1 / 3)
-        near = (apart < part * own[:, None]) & (many | (apart < _FITS / 2)) & ~np.eye(len(lost), dtype=bool)
+        near = (apart < part * own[:, None]) & (many | ((apart < _FITS / 2) & (own[:, None] > _FITS))) & ~np.eye(len(lost), dtype=bool)
         gain = own[:, None] + own - apart - apart.T
-        bar = np.where(many, 2 * parameters["evidence"], 2 * _FITS * 2 / 3)
+        bar = np.where(many, 2 * parameters["evidence"], _FITS)
         pairs = _best_pairs(np.where(near & near.T & (gain >= bar), gain, 0.0))
         if pairs:
             found[year] = [(int(lost[one]), int(lost[two])) for one, two in pairs]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from lark import Token, Tree
 
+from dafeng.base.observation import BREAKDOWNS
 from dafeng.base.quantity import root_factor
 from dafeng.catalog.expression import FieldType, evaluate_tree, expression_names, parse_expression
 from dafeng.catalog.statistics_schemas import DataCheck
@@ -28,7 +29,8 @@ def check_range(check: DataCheck, context: Context) -> Outcome:
     Parameters
     ----------
     check : DataCheck
-        ``usual``: 1 to look at the usual range instead of the hard bounds.
+        `tolerance`: slack as a share of the larger bound. ``usual``: 1 to look at the usual range instead of the hard bounds; what was outside of it before is not told
+        again.
     context : Context
     """
     usual = bool(check.parameters.get("usual"))
@@ -46,15 +48,22 @@ def check_range(check: DataCheck, context: Context) -> Outcome:
     )
     value, low, high = pl.col("value"), pl.col("low"), pl.col("high")
     excess = pl.max_horizontal(low - value, value - high)
-    slack = pl.max_horizontal(low.abs(), high.abs()) * 1e-9
+    slack = pl.max_horizontal(low.abs(), high.abs()) * max(check.tolerance, 1e-9)
     kinds = context.facts.schema["indicator"]
-    rows = context.facts.lazy().select("row", "indicator", "value").filter(value.is_not_null())
-    found = (
+    series = ["dataset", "indicator", "place", "extent", *BREAKDOWNS, "basis"]
+    rows = context.facts.lazy().select("row", *series, "period", "value").filter(value.is_not_null())
+    beyond = (
         rows.join(
             table.lazy().with_columns(pl.col("indicator").cast(kinds, strict=False)).drop_nulls("indicator"),
             on="indicator",
         )
         .filter(excess > slack)
+        .collect()
+    )
+    if usual:
+        beyond = beyond.sort(*series, "period").unique(series, keep="first", maintain_order=True)
+    found = (
+        beyond.lazy()
         .with_columns(
             score=excess / pl.max_horizontal(value.abs(), low.abs(), high.abs()),
             shown=value * pl.col("factor"),

@@ -1,8 +1,8 @@
 """Checks on returns: every shipped and own check run over whole frames of observations, on a file before import or on the lake.
 
 Tables that are wrong as a whole (shifted rows, a copied year) are found first and set aside, so that no figure is blamed for
-them twice; then slips of the unit, spikes and jumps, each without what the one before it found; then everything else. Nothing
-here knows an indicator, a place or a year: thresholds come from the catalog, usual changes from the figures themselves.
+them twice; then slips of the unit, spikes and jumps, each without what the one before it found; then everything else, conditions
+without the slips. Nothing here knows an indicator, a place or a year: thresholds come from the catalog, usual changes from the figures themselves.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dafeng.statistics.check_parts import check_cumulative, check_parts
 from dafeng.statistics.check_peers import check_peers, check_places, check_sources
 from dafeng.statistics.check_series import check_jump, check_scale, check_silence, check_spike, heights_of
 from dafeng.statistics.check_shift import check_shift
-from dafeng.statistics.check_table import Table, facts_of, tables_of
+from dafeng.statistics.check_table import Rows, Table, facts_of, tables_of
 from dafeng.statistics.check_values import check_condition, check_range
 
 __all__ = ["CELL_SCHEMA", "Checked", "check_data"]
@@ -148,10 +148,15 @@ def check_data(
         for check in by_kind[kind]:
             outcome = check_shift(check, context) if kind is CheckKind.SHIFT else check_copies(check, context)
             outcomes.append((check, outcome))
-            context = _set_aside(context, outcome.faults, frame.height)
-    outcomes += _over_series(by_kind, context)
+            whole = [fault.rows for fault in outcome.faults]
+            context = _set_aside(context, whole, frame.height)
+    along = _over_series(by_kind, context)
+    outcomes += along
+    slips = [outcome.cells["row"].to_numpy() for check, outcome in along if check.kind is CheckKind.SCALE]
+    without_slips = _set_aside(context, slips, frame.height)
     for kind, run in _OTHERS.items():
-        outcomes += [(check, run(check, context)) for check in by_kind[kind]]
+        seen = without_slips if kind is CheckKind.CONDITION else context
+        outcomes += [(check, run(check, seen)) for check in by_kind[kind]]
     cells = _cells(outcomes, frame)
     return Checked(_findings(outcomes, cells, frame, lineage, catalog), cells)
 
@@ -189,15 +194,14 @@ def _order(frame: pl.DataFrame, facts: pl.DataFrame, lineage: Lineage | None) ->
     return {(dataset, place): rank for dataset, place, rank in ranked.iter_rows()}
 
 
-def _set_aside(context: Context, faults: Sequence[TableFault], height: int) -> Context:
-    """Return the context without the figures of faulty tables."""
-    whole = [fault.rows for fault in faults if fault.evidence.get("fault") != "silent-column"]
-    if not whole:
+def _set_aside(context: Context, rows: Sequence[Rows], height: int) -> Context:
+    """Return the context without some rows of the frame."""
+    if not sum(part.size for part in rows):
         return context
     gone = np.zeros(height + 1, dtype=bool)
-    gone[np.concatenate(whole)] = True
+    gone[np.concatenate(rows)] = True
     gone[-1] = False  # row -1: there is none
-    tables = [table.without(gone[table.rows]) for table in context.tables]
+    tables = [table.without(mask) if (mask := gone[table.rows]).any() else table for table in context.tables]
     kept = ~gone[context.facts["row"].to_numpy()]
     return replace(context, tables=tables, facts=context.facts.filter(pl.Series(kept)))
 

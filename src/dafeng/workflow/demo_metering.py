@@ -124,7 +124,7 @@ def meter_demo(setting: Setting, folder: Path, *, place: str, recorded_at: datet
         first=power["period"].to_list()[0],
         last=power["period"].to_list()[-1],
         electricity=float(power["amount"].sum()),
-        coverage=float(power["covered"].sum() / power["expected"].sum()),
+        coverage=float(power["covered"].sum()) / float(power["expected"].sum()),
         tce=float(whole["tce"].sum()),
         co2=None if int(whole["without_co2"].sum()) else float(whole["co2"].sum()),
         restated=restated.height,

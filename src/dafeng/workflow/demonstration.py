@@ -223,6 +223,7 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
         imports=outcomes,
         ledgers=ledgers or DemoLedgers(imports=(), observations=0, indicators=0, findings=()),
         statistics=statistics,
+        metering=metering,
         assessment=judged,
         reports=tuple(reports),
     )

@@ -20,6 +20,7 @@ from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA, ObservationKind, Review
 from dafeng.base.period import read_period
 from dafeng.catalog.statistics_schemas import Form
+from dafeng.intake.form_kinds import say
 from dafeng.intake.form_reading import FormReturn, read_form
 from dafeng.lake import Published, find_runs, save_run
 from dafeng.reports.fonts import FontReport
@@ -272,10 +273,14 @@ def read_returns(
         senders = {issue.body for issue in (asked or {}).values()}
         sender = _body(setting, body, workspace.settings.place, also=senders)
         asked = {name: issue for name, issue in (asked or {}).items() if issue.body == sender}
-    results = []
+    results: list[Returned] = []
     for file in files:
         listener(f"读回 {file.name}", 0, None)
         read = read_form(file, setting.catalog, recorded_at=recorded_at, issues=asked, review=review)
+        for one in results:
+            same = read.issue is not None and one.read.issue is not None and one.read.issue.id == read.issue.id
+            if same and one.read.accepted and read.accepted and one.read.document != read.document:
+                read.findings.append(say("form.issue.twice", file=file.name, value=file.name, detail=one.file.name))
         published, run = None, None
         if read.accepted and not dry_run and read.issue is not None:
             document = workspace.put_document(file)

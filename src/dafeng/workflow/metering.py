@@ -197,7 +197,11 @@ def put_rows(
     count = int(engine.collect(held.aggregate(rows=held.count()))["rows"][0])
     rows: pl.DataFrame | EngineRows = EngineRows(engine, held)
     if count <= _FEW:
-        rows = engine.collect(held, table.schema).select(pl.col(name).cast(kind) for name, kind in table.schema.items())
+        found = engine.collect(held, table.schema).select(
+            pl.col(name).cast(kind) for name, kind in table.schema.items()
+        )
+        text = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}[table.by]
+        rows = found.filter(pl.col(table.time).dt.strftime(text).is_in(list(parts)))
     table.replace(rows, partitions=parts, made_from=made_from)
 
 

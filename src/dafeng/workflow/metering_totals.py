@@ -5,17 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+import ibis
 import polars as pl
 
 from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener
 from dafeng.catalog import Catalog
 from dafeng.lake import DerivedTable, Engine
+from dafeng.lake.scratch import scratch_folder
 from dafeng.metering.converting import RATE_SCHEMA, conversion_rates
 from dafeng.metering.frames import local_calendar
-from dafeng.metering.items import contributions, deciding, direct_totals, item_closure, item_totals, item_years
+from dafeng.metering.items import (
+    ITEM_SCHEMA,
+    contributions,
+    deciding,
+    direct_totals,
+    item_closure,
+    item_totals,
+    item_years,
+)
 from dafeng.metering.places import PLACE_SCHEMA, building_frame, item_frame, place_closure, place_totals
 from dafeng.metering.restating import changes
 from dafeng.metering.rollup import expected_seconds, local_spans, widened
@@ -124,20 +135,43 @@ def make_buildings(
     first, past = _bounds(parts)
     some = set(parts)
     spans = {by: _spans(first, min(past, max(horizon, first)), by, some) for by in ("day", "month")}
-    days = house.days.table(engine, first, past)
+    days = _within(house.days.table(engine, first, past), parts)
     days = days.semi_join(engine.frame(meters.select("meter")), "meter")
-    months = engine.hold(widened(days, by="month"))
-    put_rows(house.months, engine, months, parts, made_from)
+    put_rows(house.months, engine, engine.hold(widened(days, by="month")), parts, made_from)
+    months = _within(house.months.table(engine, first, past), parts)
     table, links, closure = engine.frame(meters), engine.frame(weights), engine.frame(item_closure(catalog.items))
-    of_months = engine.hold(direct_totals(months, expected_seconds(table, engine.frame(spans["month"])), links))
-    decided = engine.hold(deciding(of_months))
-    of_days = direct_totals(days, expected_seconds(table, engine.frame(spans["day"])), links)
-    day_totals = item_totals(of_days, closure, decided=decided).rename(line="part")
-    month_totals = item_totals(of_months, closure, decided=decided).rename(line="part")
-    put_rows(house.building_days, engine, engine.hold(day_totals), parts, made_from)
-    put_rows(house.building_months, engine, engine.hold(month_totals), parts, made_from)
+    with scratch_folder(house.folder) as scratch:
+        direct = {}
+        for by, periods in (("month", months), ("day", days)):
+            found = direct_totals(periods, expected_seconds(table, engine.frame(spans[by])), links)
+            direct[by] = _kept(engine, found, scratch / by)
+        decided = engine.hold(deciding(direct["month"]))
+        for stored, by in ((house.building_days, "day"), (house.building_months, "month")):
+            totals = item_totals(direct[by], closure, decided=decided).rename(line="part")
+            put_rows(stored, engine, engine.hold(totals), parts, made_from)
     _years(house, engine, recorded_at)
     return parts
+
+
+def _within(table: Any, parts: Sequence[str]) -> Any:
+    """Return the rows of some months."""
+    spans = [_bounds([part]) for part in sorted(parts)]
+    runs = [spans[0]]
+    for low, high in spans[1:]:
+        if low == runs[-1][1]:
+            runs[-1] = (runs[-1][0], high)
+        else:
+            runs.append((low, high))
+    chosen = [(table.period >= ibis.literal(low)) & (table.period < ibis.literal(high)) for low, high in runs]
+    return table.filter(ibis.or_(*chosen))
+
+
+def _kept(engine: Engine, expression: Any, folder: Path) -> Any:
+    """Return direct totals made once: in the engine, or as files where an engine holds nothing (PySail)."""
+    if engine.address == "duckdb":
+        return engine.hold(expression)
+    schema = {name: kind for name, kind in ITEM_SCHEMA.items() if name not in ("part", "basis")}
+    return engine.parquet(engine.write(expression.select(*schema), folder, schema), schema)
 
 
 def _spans(first: date, past: date, by: Any, months: set[str]) -> pl.DataFrame:

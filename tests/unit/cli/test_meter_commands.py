@@ -69,7 +69,7 @@ def test_export_of_tables_and_of_a_day_that_another_centre_reads(
 ) -> None:
     work = ("-w", str(city / "w"))
     assert run("meter", "export", str(tmp_path / "m.csv"), "--building", "370202A001", "--period", "2024", *work) == 0
-    months = pl.read_csv(tmp_path / "m.csv").filter((pl.col("item") == 1000) & (pl.col("line") == "total"))
+    months = pl.read_csv(tmp_path / "m.csv").filter((pl.col("item") == "01000") & (pl.col("line") == "total"))
     assert months["amount"].sum() == pytest.approx(366 * 24 * 120)
     assert run("meter", "export", str(tmp_path / "r.parquet"), "--table", "readings", "--meter", "n", *work) == 0
     assert pl.read_parquet(tmp_path / "r.parquet").height == 31 * 24 + 1

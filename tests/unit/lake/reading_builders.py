@@ -86,7 +86,7 @@ def work_until_killed(folder: Path, first: int, started: "Queue[int]") -> None:
         if number % 2:
             lake.compact(rows_of_file=700, thorough=True)
         if number % 5 == 4:
-            lake.vacuum(keep=3)
+            lake.vacuum(keep=3, spare=timedelta(0))
 
 
 def append_numbered(folder: Path, numbers: list[int], barrier: object, results: "Queue[object]", queue: bool) -> None:

@@ -54,7 +54,7 @@ def test_parts_are_replaced_and_older_versions_stay(table: DerivedTable) -> None
     emptied = table.replace(days(), partitions=["2026-01"], made_from={})
     assert (emptied.rows_before, emptied.rows_after) == (2, 0)
     assert table.changed(second.version) == ["2026-01"]
-    assert table.vacuum(keep=2).files == 1
+    assert table.vacuum(keep=2, spare=timedelta(0)).files == 1
     assert table.read(version=second.version).height == 3
     with pytest.raises(LakeError, match="文件缺失"):
         table.read(version=first.version)
@@ -123,7 +123,7 @@ def test_the_slower_of_two_writers_is_told(tmp_path: Path, table: DerivedTable) 
     assert table.replace(days(("a", 40, 3.0)), made_from={}, base=base).version == 3
     assert table.read()["amount"].to_list() == [2.0, 3.0]
     assert table.replace(days(("a", 0, 4.0)), made_from={}).version == 4
-    table.vacuum(keep=1)
+    table.vacuum(keep=1, spare=timedelta(0))
     assert len(list((tmp_path / "days").glob("*.parquet"))) == 2
 
 

@@ -165,7 +165,7 @@ def test_compaction_keeps_every_version_and_changes_no_answer(lake: ReadingLake)
     assert [part.height for part in settle(after.listing.filter(pl.col("layer") != "superseded"))][1:] == [0, 0]
     assert max(file.rows for file in after.data_files) <= 550
     assert_frame_equal(lake.snapshot(before.version).read(history=True), whole)
-    assert lake.vacuum().files > 0
+    assert lake.vacuum(spare=timedelta(0)).files > 0
     assert_frame_equal(lake.snapshot().read(history=True), whole)
     with pytest.raises(LakeError, match="data files are missing"):
         lake.snapshot(before.version).read()
@@ -179,7 +179,7 @@ def test_many_small_files_are_merged_in_runs(lake: ReadingLake, monkeypatch: pyt
     before = lake.snapshot().read(history=True)
     lake.compact(rows_of_file=1200)
     assert_frame_equal(lake.snapshot().read(history=True), before)
-    assert [file.rows for file in lake.snapshot().data_files] == [240, 1008, 1152]
+    assert sorted(file.rows for file in lake.snapshot().data_files) == [240, 1008, 1152]
     assert not list(lake.folder.rglob(".new-*"))
 
 
@@ -306,7 +306,7 @@ def test_vacuum_leaves_what_a_writer_may_still_commit(lake: ReadingLake) -> None
     )
     for path in (mine, dead, passing):
         path.write_bytes(b"x")
-    assert lake.vacuum().files == 1
+    assert lake.vacuum(spare=timedelta(0)).files == 1
     assert (mine.exists(), dead.exists(), passing.exists()) == (True, False, True)
     with pytest.raises(UsageError):
         lake.vacuum(keep=0)

@@ -148,3 +148,20 @@ def test_the_ten_groupings_stand_under_one_another(catalog: Catalog) -> None:
     ]  # fmt: skip
     assert sum(row.cells[0].text == "未知" for row in table.rows if row.cells) == 7
     assert len(table.columns) == 12
+
+
+@pytest.mark.parametrize("lacking", ["area", "lighting"])
+def test_one_building_that_lacks_a_column_is_not_found_by_comparing_columns(catalog: Catalog, lacking: str) -> None:
+    buildings, use = town(*((name, "office", 1000.0 * number, "refused") for number, name in enumerate("abcd", 1)))
+    if lacking == "area":
+        buildings = buildings.with_columns(gross_area=pl.when(pl.col("building") != "d").then("gross_area"))
+    else:
+        use = use.filter((pl.col("building") != "d") | (pl.col("item") != "01A00"))
+    verdicts = judge_quota(buildings, use, catalog, year=2024).verdicts
+    row = disclosure_rows(buildings, use, verdicts, catalog, year=2024, equivalents=COAL).row(0, named=True)
+    assert (row["buildings"], row["electricity"]) == (4, 10000.0)
+    if lacking == "area":
+        # 10000 less electricity_area × area would be what d used.
+        assert (row["area"], row["electricity_area"], row["water_area"], row["coal_area"]) == (3000.0, None, None, None)
+    else:
+        assert (row["lighting"], row["cooling"]) == (None, 3000.0)

@@ -1,6 +1,7 @@
 """Metering of the demonstration against what its meters measured in truth."""
 
 import importlib.util
+import sys
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,7 @@ def script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # records look their module up
     spec.loader.exec_module(module)
     return module
 

@@ -154,3 +154,16 @@ def test_the_chase_list_is_written_only_in_formats_that_can_be(setting: Setting,
         with pytest.raises(UsageError, match=says):
             chase_papers(stand, tmp_path / name, fonts=FontReport())
         assert not (tmp_path / name).exists()
+
+
+def test_two_files_of_one_form_at_once_are_told(setting: Setting, tmp_path: Path) -> None:
+    one = issued(setting, tmp_path)
+    files = [
+        filled(one, tmp_path, {**GOOD, "supply": supply}, name) for supply, name in ((52e3, "a.xlsx"), (53e3, "b.xlsx"))
+    ]
+    first, second = read_returns(setting, files, recorded_at=RECORDED)
+    assert "form.issue.twice" not in {finding.name for finding in first.read.findings}
+    told = next(finding for finding in second.read.findings if finding.name == "form.issue.twice")
+    assert (told.where.file, "a.xlsx" in told.sentence) == ("b.xlsx", True)
+    assert second.published is not None
+    assert second.published.superseded == 1

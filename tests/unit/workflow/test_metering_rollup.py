@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from dafeng.base.reading import MeterEventKind
 from dafeng.lake import ObservationLake
@@ -289,3 +290,17 @@ def test_compaction_changes_no_total(city: Setting, tmp_path: Path) -> None:
     done = roll(city, at=LATER)
     assert done.spans == 0
     assert months(city) == {"2024-01": pytest.approx(72)}
+
+
+def test_late_batches_of_years_far_apart_leave_what_lies_between(city: Setting, tmp_path: Path) -> None:
+    for number, start in enumerate(("2021-05-01 00:00", "2022-05-01 00:00", "2024-03-01 00:00")):
+        take(city, write_readings(tmp_path / f"{number}.csv", {"l": steady(start, 24, first=1000 * (1 + number))}))
+    roll(city)
+    late = {"l": steady("2021-05-02 00:00", 24, first=1024) + steady("2024-03-02 00:00", 24, first=3024)}
+    take(city, write_readings(tmp_path / "late.csv", late), at=LATER)
+    roll(city, at=LATER)
+    whole = open_house(city).building_years.read().filter((pl.col("item") == "01A00") & (pl.col("line") == "total"))
+    assert sum(whole["amount"]) == pytest.approx(3024 + 24 - 1000)  # the register knows what it used between
+    before = open_house(city).building_months.read()
+    roll(city, at=LATER, full=True)
+    assert_frame_equal(open_house(city).building_months.read(), before)
