@@ -3,9 +3,10 @@
     python benchmarks/returns.py [PLACES]
 
 The table is invented: PLACES (3,200) × 100 indicators × 20 years, 3 % of them stated gaps, every row with its lineage; written
-as Parquet in parts of places, as a lake holds it. Formulas never mix places, so that they are run part by part: the memory of
-a part is what counts. Beside them in the same run, each in a process of its own: a bare Polars read, group and write of the
-table, and three of the formulas in pandas, which is no dependency of dafeng: where it is not installed the table says so.
+as Parquet in parts of places, as a lake holds it. All of it is run part by part: the memory of a part is what counts. Beside
+them in the same run, each in a process of its own: a bare Polars read, group and write of the table, and three of the formulas
+in pandas, which is no dependency of dafeng: where it is not installed the table says so. The chain reads each part once; the
+seconds, processor seconds and counts of its stages stand in its line.
 Prints a table; `benchmarks/run.py` puts it into RESULTS.md.
 """
 
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -25,6 +28,8 @@ import numpy as np
 import polars as pl
 
 INDICATORS, YEARS, PARTS = 100, 20, 8
+ASSESSED = 10
+DAY = date(2026, 11, 20)
 THREE = (
     ("sewage_treatment_rate", "sewage_treated_volume", "sewage_discharge_volume"),
     ("green_space_rate", "green_space_area", "built_up_area"),
@@ -148,41 +153,75 @@ def step_formulas(folder: Path) -> dict[str, float]:
     return counts
 
 
-def step_chain(folder: Path) -> dict[str, float]:
+class Stages:
+    """Adds up what the stages of a step took, in seconds on the clock and of the processor."""
+
+    def __init__(self) -> None:
+        self.took: dict[str, list[float]] = {}
+        self.counts: dict[str, int] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        clock, cpu = time.perf_counter(), time.process_time()
+        yield
+        took = self.took.setdefault(name, [0.0, 0.0])
+        took[0] += time.perf_counter() - clock
+        took[1] += time.process_time() - cpu
+
+    def count(self, **numbers: int) -> None:
+        for name, number in numbers.items():
+            self.counts[name] = self.counts.get(name, 0) + number
+
+    def details(self) -> dict[str, object]:
+        return self.counts | {name: f"{clock:.1f} s (CPU {cpu:.1f})" for name, (clock, cpu) in self.took.items()}
+
+
+def step_chain(folder: Path) -> dict[str, object]:
     from dafeng.assessment import assess_plan
     from dafeng.assessment.checkup import check_up
     from dafeng.catalog import load_catalog
     from dafeng.methods import compute_formulas
     from dafeng.statistics.checking import check_data
 
-    catalog = load_catalog()
-    types = catalog.indicator_types()
-    counts = {"rows": 0, "check_s": 0.0, "formulas_s": 0.0, "sets_s": 0.0, "assess_s": 0.0}
+    done = Stages()
+    with done.stage("catalog"):
+        catalog = load_catalog()
+        types = catalog.indicator_types()
+        plan = catalog.plan("qingdao-2024")
     for file in sorted(folder.glob("part-*.parquet")):
-        frame = pl.read_parquet(file)
-        counts["rows"] += frame.height
-        started = time.perf_counter()
-        checked = check_data(frame, catalog)
-        counts["check_s"] += time.perf_counter() - started
-        counts["cells"] = counts.get("cells", 0) + checked.cells.height
-        started = time.perf_counter()
-        computed = compute_formulas(frame, catalog.indicators, types)
-        counts["formulas_s"] += time.perf_counter() - started
-        started = time.perf_counter()
-        together = pl.concat([frame, computed.observations])
-        places = frame["place"].unique().sort().to_list()
-        for one in catalog.sets.values():
-            check_up(one, together, catalog, places=places, years=range(2020, 2025), as_of=date(2026, 11, 20))
-        counts["sets_s"] += time.perf_counter() - started
-        started = time.perf_counter()
-        own = together.filter(pl.col("place") == places[0]).with_columns(place=pl.lit("qingdao"))
-        assess_plan(catalog.plan("qingdao-2024"), own, catalog, as_of=date(2026, 11, 20))
-        counts["assess_s"] += time.perf_counter() - started
-    return counts
+        with done.stage("read"):
+            frame = pl.read_parquet(file)
+        with done.stage("checks"):
+            checked = check_data(frame, catalog)
+        done.count(rows=frame.height, cells=checked.cells.height, findings=len(checked.findings))
+        del checked
+        with done.stage("formulas"):
+            computed = compute_formulas(frame, catalog.indicators, types)
+        done.count(results=computed.observations.height, findings=len(computed.findings))
+        with done.stage("write"):
+            computed.observations.write_parquet(folder / f"computed-{file.name}")
+            computed.lineage.write_parquet(folder / f"lineage-{file.name}")
+        observations = computed.observations
+        del computed
+        with done.stage("sets"):
+            together = pl.concat([frame, observations])
+            places = frame["place"].unique().sort().to_list()
+            recent = together.filter(pl.col("period").is_in([str(year) for year in range(2019, 2025)]))
+            for one in catalog.sets.values():
+                found = check_up(one, recent, catalog, places=places, years=range(2020, 2025), as_of=DAY)
+                done.count(items=found.frame.height)
+            del recent, found
+        with done.stage("assessment"):
+            some = together.filter(pl.col("place").is_in(places[:ASSESSED])).partition_by("place")
+            for own in some:
+                judged = assess_plan(plan, own.with_columns(place=pl.lit(plan.place)), catalog, as_of=DAY)
+                done.count(assessed=1, targets=len(judged.rows))
+    return done.details()
 
 
+BARE = "bare Polars: read, group, write"
 STEPS = {
-    "bare Polars: read, group, write": step_bare,
+    BARE: step_bare,
     "pandas: three formulas": step_pandas,
     "dafeng: the same three formulas": step_three,
     "dafeng: every formula": step_formulas,
@@ -191,19 +230,26 @@ STEPS = {
 NEEDS = {"pandas: three formulas": "pandas"}
 
 
-def measure(name: str, folder: Path) -> str:
+def measure(name: str, folder: Path, bare: float) -> tuple[str, float]:
+    """Run a step in a process of its own; return its line of the table and its seconds. `bare` are those of the bare route."""
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
-        return f"| {name} | – | – | {NEEDS[name]} is not installed |"
+        return f"| {name} | – | – | – | – | {NEEDS[name]} is not installed |", 0.0
     command = [sys.executable, __file__, "--step", name, str(folder)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        return f"| {name} | – | – | did not run: {done.stderr.strip().splitlines()[-1]} |"
+        return f"| {name} | – | – | – | – | did not run: {done.stderr.strip().splitlines()[-1]} |", 0.0
     result = json.loads(done.stdout)
     details = ", ".join(
-        f"{key} {value:,.1f}" if isinstance(value, float) else f"{key} {value:,}"
+        f"{key} {value:,.1f}"
+        if isinstance(value, float)
+        else f"{key} {value:,}"
+        if isinstance(value, int)
+        else f"{key} {value}"
         for key, value in result["details"].items()
     )
-    return f"| {name} | {result['seconds']:.1f} | {result['peak_mb']:.0f} | {details} |"
+    ratio = f"{result['seconds'] / bare:.1f}" if bare else "–"
+    numbers = f"{result['seconds']:.1f} | {result['cpu']:.1f} | {result['peak_mb']:.0f} | {ratio}"
+    return f"| {name} | {numbers} | {details} |", result["seconds"]
 
 
 def main(arguments: list[str]) -> None:
@@ -211,8 +257,9 @@ def main(arguments: list[str]) -> None:
         started = time.perf_counter()
         details = STEPS[arguments[1]](Path(arguments[2]))
         seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": seconds, "peak_mb": peak, "details": details}))
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+        print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak, "details": details}))
         return
     places = int(arguments[0]) if arguments else 3200
     wanted = arguments[1:] or list(STEPS)
@@ -223,12 +270,16 @@ def main(arguments: list[str]) -> None:
             make_part(folder, part, places, indicators)
         print(
             f"{places:,} places × {INDICATORS} indicators × {YEARS} years = {places * INDICATORS * YEARS:,} observations in "
-            f"{PARTS} parts; Python {platform.python_version()}, {os.cpu_count()} cores. Imports included.\n"
+            f"{PARTS} parts; Python {platform.python_version()}, {os.cpu_count()} cores. Imports included. Checks, formulas and "
+            f"sets run over every place; the plan is judged at {ASSESSED} places of each part.\n"
         )
-        print("| step | seconds | peak MB | details |\n|---|---:|---:|---|")
+        print("| step | seconds | CPU seconds | peak MB | × bare | details |\n|---|---:|---:|---:|---:|---|")
+        bare = 0.0
         for name in STEPS:
             if any(one in name for one in wanted):
-                print(measure(name, folder), flush=True)
+                line, seconds = measure(name, folder, bare)
+                bare = seconds if name == BARE else bare
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

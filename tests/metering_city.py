@@ -15,7 +15,6 @@ from dafeng.workflow.metering_import import MeterFileOutcome, MeterImportOptions
 from dafeng.workflow.metering_rollup import MeterRollup, compact_meters, roll_up_meters
 from dafeng.workflow.setting import Setting
 
-CATALOG = load_catalog()
 NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 METER_HEADS = (
     "表计编号",
@@ -83,7 +82,7 @@ def make_city(
 ) -> Setting:
     """Return a workspace whose ledgers hold meters and buildings."""
     workspace = Workspace.create(folder / "w", title="试", place="qingdao")
-    setting = Setting(CATALOG, workspace)
+    setting = Setting(load_catalog(), workspace)
     for path, register in zip(write_ledgers(folder, meters, buildings), ("meters", "buildings"), strict=True):
         outcome = import_ledger(setting, path, register, recorded_at=NOW)
         assert not outcome.refused, outcome.findings
@@ -125,9 +124,8 @@ def batch_rows(number: int) -> dict[str, list[tuple[str, float]]]:
     }
 
 
-def work_on_batches(folder: Path, number: int, started: Any) -> None:
+def work_on_batches(setting: Setting, folder: Path, number: int, started: Any) -> None:
     """Import a day after a day, compact, roll up, until killed."""
-    setting = Setting(CATALOG, Workspace.open(folder / "w"))
     started.put(True)
     while True:
         at = NOW + timedelta(minutes=number)

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +27,11 @@ class Reference:
     """Readings, meters and events to hours, days, months and items."""
 
     def __init__(
-        self, readings: pl.DataFrame, meters: pl.DataFrame, events: pl.DataFrame | None, checks: Mapping[str, MeterCheck]
+        self,
+        readings: pl.DataFrame,
+        meters: pl.DataFrame,
+        events: pl.DataFrame | None,
+        checks: Mapping[str, MeterCheck],
     ) -> None:
         self.bits = {name: 1 << check.bit for name, check in checks.items()}
         self.held = sum(self.bits[name] for name, one in checks.items() if one.treatment is Treatment.WITHHOLD)
@@ -44,14 +49,23 @@ class Reference:
             self.intervals += self._of_meter(meter, [one for one in newest.values() if one["meter"] == name])
 
     def _of_meter(self, meter: Row, readings: list[Row]) -> list[Row]:
-        faults = [(second(e["at"]), second(e["until"]) or 1 << 40) for e in self.events[meter["meter"]] if e["kind"] == "fault"]
+        faults = [
+            (second(e["at"]), second(e["until"]) or 1 << 40)
+            for e in self.events[meter["meter"]]
+            if e["kind"] == "fault"
+        ]
         registers, given = [], []
         for one in readings:
             at, start, value = second(one["at"]), second(one["start"]), one["value"]
             assert at is not None
             if meter["kind"] == ("interval" if start is None else "register"):
                 continue
-            if value is None or value != value or value in (float("inf"), -float("inf")) or at > second(one["received_at"]) + 60:  # type: ignore[operator]  # noqa: PLR0124
+            if (
+                value is None
+                or value != value
+                or value in (float("inf"), -float("inf"))
+                or at > second(one["received_at"]) + 60
+            ):  # type: ignore[operator]
                 continue
             if start is not None:
                 if start < at:
@@ -60,7 +74,8 @@ class Reference:
                         flags |= self.bits["fault"]
                     given.append(self._made(meter, start, at, value * meter["factor"], flags, one, given=True))
             elif not (meter["modulus"] is not None and not 0 <= value < meter["modulus"]) and not any(
-                low <= at < high for low, high in faults  # type: ignore[operator]
+                low <= at < high
+                for low, high in faults  # type: ignore[operator]
             ):
                 registers.append((at, value, one))
         steps = self._steps(meter, registers)
@@ -133,7 +148,9 @@ class Reference:
                 amount, flags = step + modulus, self.bits["rollover"]
             else:
                 amount, flags = None, self.bits["negative-step"]
-        return self._made(meter, before, at, None if amount is None else amount * meter["factor"], flags, row, given=False)
+        return self._made(
+            meter, before, at, None if amount is None else amount * meter["factor"], flags, row, given=False
+        )
 
     @staticmethod
     def _wraps(meter: Row, wrapped: float, seconds: int) -> bool:
@@ -157,8 +174,12 @@ class Reference:
                 (before is not None and before["end"] > own["start"] and worse(own, before, last=True))
                 or (after is not None and after["start"] < own["end"] and worse(own, after, last=False))
             )
-        return [{**one, "flags": one["flags"] | (self.bits["overlap"] if bad else 0)} for one, bad in zip(rows, lost, strict=True)]
+        return [
+            {**one, "flags": one["flags"] | (self.bits["overlap"] if bad else 0)}
+            for one, bad in zip(rows, lost, strict=True)
+        ]
 
+    @cached_property
     def hours(self) -> dict[tuple[str, int], Row]:
         found: dict[tuple[str, int], Row] = defaultdict(lambda: {**dict.fromkeys(SUMS, 0.0), "flags": 0})
         for one in self.intervals:
@@ -185,7 +206,7 @@ class Reference:
 
     def periods(self, by: str, zone: str) -> dict[tuple[str, date], Row]:
         found: dict[tuple[str, date], Row] = defaultdict(lambda: {**dict.fromkeys(SUMS, 0.0), "flags": 0})
-        for (meter, hour), row in self.hours().items():
+        for (meter, hour), row in self.hours.items():
             local = datetime.fromtimestamp(hour * 3600, UTC).astimezone(ZoneInfo(zone)).date()
             start = {"day": local, "month": local.replace(day=1), "year": local.replace(month=1, day=1)}[by]
             own = found[meter, start]
@@ -196,7 +217,10 @@ class Reference:
 
 
 def item_rows(
-    months: Mapping[str, Row], expected: Mapping[str, int], weights: Iterable[tuple[str, str, str, float]], items: Mapping[str, EnergyItem]
+    months: Mapping[str, Row],
+    expected: Mapping[str, int],
+    weights: Iterable[tuple[str, str, str, float]],
+    items: Mapping[str, EnergyItem],
 ) -> dict[tuple[str, str, str], Row]:
     """Return total and unattributed rows of one month, by building, item and part, from months of meters."""
 
@@ -213,7 +237,11 @@ def item_rows(
             continue
         row = months.get(meter, dict.fromkeys(SUMS, 0.0))
         weighed = {name: row[name] * (1 if name == "covered" else weight) for name in SUMS}
-        more = {"expected": expected.get(meter, 0), "meters": int(expected.get(meter, 0) > 0), "reporting": int(row["covered"] > 0)}
+        more = {
+            "expected": expected.get(meter, 0),
+            "meters": int(expected.get(meter, 0) > 0),
+            "reporting": int(row["covered"] > 0),
+        }
         nodes[building][item].append({**weighed, **more})
     found: dict[tuple[str, str, str], Row] = {}
     for building, metered in nodes.items():
@@ -224,7 +252,7 @@ def item_rows(
             return [one for one in own if top in above(one) and not heard & set(above(one)[: above(one).index(top)])]
 
         stood = {item for item in own if item not in heard and heard & set(below(item))}
-        for item in {one for item in own for one in (item, *above(item))}:
+        for item in {one for low in own for one in (low, *above(low))}:
             givers = [one for one in below(item) if one in heard or one not in stood]
             parts, speaks = added([own[one] for one in givers]), bool(heard & set(givers))
             if item in heard:
@@ -235,7 +263,7 @@ def item_rows(
             elif speaks:
                 found[building, item, "total"] = {**parts, "basis": "stand-in" if item in own else "parts"}
             else:
-                found[building, item, "total"] = {**(own[item] if item in own else parts), "amount": None, "basis": "silent"}
+                found[building, item, "total"] = {**own.get(item, parts), "amount": None, "basis": "silent"}
     return found
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dafeng.base.reading import EVENT_SCHEMA, READING_SCHEMA
 from dafeng.metering.rollup import local_spans
 from metering_builders import CATALOG, CHECKS, Chain, instant, make_meter
-from metering_reference import SUMS, Reference, item_rows, second, weights_of
+from metering_reference import SUMS, Reference, item_rows, weights_of
 
 MODULUS = 500.0
 STEPS = (60, 900, 900, 3600, 3600, 3600, 7200, 10 * 3600, 86400, 90000, 4 * 86400, 33 * 86400)
@@ -28,7 +28,11 @@ def near(one: float | None, two: float | None) -> bool:
 def one_meter(name: str, rng: np.random.Generator, start: Any) -> tuple[dict[str, Any], list[tuple], list[tuple]]:
     """Return fields of a meter, its readings and its events; a running total that rolls over, is replaced, reset and spoilt."""
     kind = rng.choice(["register", "interval", "blank", "blank"])
-    fields = {"kind": None if kind == "blank" else str(kind), "item": str(rng.choice(ITEMS)), "building": str(rng.choice(["b", "c"]))}
+    fields = {
+        "kind": None if kind == "blank" else str(kind),
+        "item": str(rng.choice(ITEMS)),
+        "building": str(rng.choice(["b", "c"])),
+    }
     fields |= {"modulus": MODULUS} if rng.random() < 0.6 else {}
     fields |= {"rated_power": 20.0} if rng.random() < 0.5 else {}
     fields |= {"rate": -1.0} if rng.random() < 0.15 else {}
@@ -49,7 +53,9 @@ def one_meter(name: str, rng: np.random.Generator, start: Any) -> tuple[dict[str
         elif luck < 0.09:
             events.append((name, at - timedelta(seconds=30), None, "rollover", None, None, "op", "", at))
         elif luck < 0.12:
-            events.append((name, before, at + timedelta(hours=2) if rng.random() < 0.7 else at, "fault", None, None, "op", "", at))
+            events.append(
+                (name, before, at + timedelta(hours=2) if rng.random() < 0.7 else at, "fault", None, None, "op", "", at)
+            )
         if rng.random() < 0.12:
             continue
         shown = total
@@ -62,7 +68,9 @@ def one_meter(name: str, rng: np.random.Generator, start: Any) -> tuple[dict[str
         value = (use if rng.random() < 0.95 else -use) if as_interval else shown
         readings.append((name, at, begun if as_interval else None, value, "", "csv", "x", late))
         if rng.random() < 0.1:
-            readings.append((name, at, begun if as_interval else None, value + 1, "", "csv", "x", late + timedelta(hours=9)))
+            readings.append(
+                (name, at, begun if as_interval else None, value + 1, "", "csv", "x", late + timedelta(hours=9))
+            )
         if rng.random() < 0.04:
             readings.append((name, at, None, shown, "", "csv", "x", late))
     return fields, readings, events
@@ -81,24 +89,28 @@ def some_meters(seed: int) -> tuple[list[Any], pl.DataFrame, pl.DataFrame]:
     return meters, frame, pl.DataFrame(events, schema=EVENT_SCHEMA, orient="row")
 
 
-def compare(frame: pl.DataFrame, keys: list[str], wanted: dict[tuple, dict[str, Any]], columns: tuple[str, ...]) -> None:
+def compare(
+    frame: pl.DataFrame, keys: list[str], wanted: dict[tuple, dict[str, Any]], columns: tuple[str, ...]
+) -> None:
     rows = {tuple(row[name] for name in keys): row for row in frame.iter_rows(named=True)}
     assert rows.keys() == wanted.keys()
     for key, row in rows.items():
         for name in columns:
             told = (key, name, row[name], wanted[key][name])
-            assert row[name] == wanted[key][name] if isinstance(row[name], str) else near(row[name], wanted[key][name]), told
+            assert (
+                row[name] == wanted[key][name] if isinstance(row[name], str) else near(row[name], wanted[key][name])
+            ), told
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.integers(0, 1 << 30), st.sampled_from(["Asia/Shanghai", "Europe/London"]))
 def test_a_second_route_gives_the_same(seed: int, zone: str) -> None:
     meters, readings, events = some_meters(seed)
     if readings.is_empty():
         return
-    chain = Chain(readings, meters, events=events if events.height else None, zone=zone, first=date(2023, 11, 1), last=date(2026, 6, 1))
+    chain = Chain(readings, meters, events=events if events.height else None, zone=zone)
     other = Reference(readings, chain.meter_frame, events, CHECKS)
-    hours = {(meter, hour * 3600): row for (meter, hour), row in other.hours().items()}
+    hours = {(meter, hour * 3600): row for (meter, hour), row in other.hours.items()}
     compare(chain.hours.with_columns(hour=pl.col("hour").dt.epoch("s")), ["meter", "hour"], hours, (*SUMS, "flags"))
     for by in ("day", "month", "year"):
         compare(chain.periods(by), ["meter", "period"], other.periods(by, zone), (*SUMS, "flags"))
@@ -113,8 +125,12 @@ def test_a_second_route_gives_the_same(seed: int, zone: str) -> None:
         kept = {meter: seconds for meter, seconds in served.items() if seconds > 0}
         rows = item_rows(own, kept, weights_of(meters), CATALOG.items)
         wanted |= {(building, item, period, part): row for (building, item, part), row in rows.items()}
-    compare(chain.items("month"), ["building", "item", "period", "part"], wanted, (*SUMS, "expected", "basis", "meters", "reporting"))
+    compare(
+        chain.items("month"),
+        ["building", "item", "period", "part"],
+        wanted,
+        (*SUMS, "expected", "basis", "meters", "reporting"),
+    )
     known = sum(one["amount"] for one in other.intervals if one["amount"] is not None)
     for table in (chain.hours, *(chain.periods(by) for by in ("day", "month", "year"))):
         assert near(table["amount"].sum() + table["withheld"].sum(), known)
-    assert second(readings["at"].min()) is not None  # type: ignore[arg-type]

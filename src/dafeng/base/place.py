@@ -149,6 +149,10 @@ class PlaceTree:
         self._folded: dict[str, list[Place]] = defaultdict(list)
         for name, named in self._names.items():
             self._folded[fold_width(name)] += [place for place in named if place not in self._folded[fold_width(name)]]
+        self._below: dict[str | None, list[Place]] = defaultdict(list)
+        for place in sorted(self._places.values(), key=lambda place: place.id):
+            for parent in {place.parent, *(former.parent for former in place.was)}:
+                self._below[parent].append(place)
 
     def __iter__(self) -> Iterator[Place]:
         return iter(self._places.values())
@@ -253,14 +257,11 @@ class PlaceTree:
 
     def children(self, place_id: str, *, day: date | None = None, kind: PlaceKind = PlaceKind.DIVISION) -> list[Place]:
         """Return the places directly below that exist on `day`, in the order of their ids."""
-        return sorted(
-            (
-                place
-                for place in self._places.values()
-                if place.kind is kind and place.parent_at(day) == place_id and place.exists_on(day)
-            ),
-            key=lambda place: place.id,
-        )
+        return [
+            place
+            for place in self._below.get(place_id, ())
+            if place.kind is kind and place.parent_at(day) == place_id and place.exists_on(day)
+        ]
 
     def _unknown(self, text: str) -> UnknownNameError:
         close = close_names(text.casefold(), self._names)

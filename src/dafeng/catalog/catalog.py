@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -286,9 +286,11 @@ class Catalog:
             for name in (indicator.id, indicator.zh, indicator.en, *indicator.aliases):
                 self._headers[fold_width(name).casefold()] = indicator.id
         self._bodies_by_name: dict[tuple[str, str], list[Body]] = defaultdict(list)
+        self._owners: dict[str, dict[str, None]] = defaultdict(dict)
         for body in self.bodies.values():
             for name in {body.name, *body.aliases}:
                 self._bodies_by_name[body.place, name].append(body)
+                self._owners[name][body.place] = None
 
     def without(self, gone: Callable[[Record], bool]) -> Catalog:
         """Return this catalog without the entries of which `gone` is true; what refers to them is left as it is.
@@ -348,6 +350,18 @@ class Catalog:
             return max(of_place, key=lambda plan: (plan.document.issued_on or date.min, plan.id))
         return _get(self.plans, name, "plan", "dafeng plan list")
 
+    def _bodies_around(self, text: str, place: str) -> Iterator[list[Body]]:
+        """Yield the bodies of a name at a place, then directly below it, then at each place above."""
+        yield self._bodies_by_name.get((place, text), [])
+        yield [
+            body
+            for owner in self._owners.get(text, ())
+            if owner in self.places and self.places.get(owner).parent == place
+            for body in self._bodies_by_name[owner, text]
+        ]
+        for above in self.places.ancestor_ids(place):
+            yield self._bodies_by_name.get((above, text), [])
+
     def body(self, text: str, place: str) -> Body:
         """Return the body that a plan of `place` means by `text`.
 
@@ -355,9 +369,7 @@ class Catalog:
         ------
         UnknownNameError, AmbiguousNameError
         """
-        below = [self._bodies_by_name.get((child.id, text), []) for child in self.places if place == child.parent]
-        above = [self._bodies_by_name.get((level, text), []) for level in self.places.ancestor_ids(place)]
-        for found in (self._bodies_by_name.get((place, text), []), [body for some in below for body in some], *above):
+        for found in self._bodies_around(text, place):
             if len(found) == 1:
                 return found[0]
             if found:

@@ -16,7 +16,7 @@ from dafeng.intake.meter_times import TIME_SCHEMA, read_times
 from dafeng.intake.meter_values import decimal_comma, read_values
 from dafeng.intake.sheets import Sheet, column_letters
 
-__all__ = ["ACCOUNT_FACTS", "CARRIERS", "sheet_bills"]
+__all__ = ["ACCOUNT_FACTS", "CARRIERS", "role_of_account", "sheet_bills"]
 
 ACCOUNT_FACTS: Final = ("account", "name", "address", "place", "use")
 """What a table says of an account beside its bills."""
@@ -65,7 +65,14 @@ def _folded(header: str) -> str:
     return re.sub(r"[_\-\s]", "", fold_width(header)).casefold()
 
 
-def _role(header: str) -> str | None:
+def role_of_account(header: str) -> str | None:
+    """Return the role of a header of bills, None where it names none.
+
+    Examples
+    --------
+    >>> role_of_account("用电户号"), role_of_account("抄见电量(kWh)"), role_of_account("表号")
+    ('account', 'amount', None)
+    """
     return next((role for text in (header, split_unit(header)[0]) if (role := _ROLE.get(_folded(text)))), None)
 
 
@@ -95,7 +102,7 @@ def sheet_bills(sheet: Sheet, file: str, findings: list[Finding]) -> pl.DataFram
     above: list[str] = [sheet.name]
     for number, row in enumerate(sheet.frame.head(_HEADER_ROWS).iter_rows()):
         cells = [cell or "" for cell in row]
-        roles = [_role(cell) for cell in cells]
+        roles = [role_of_account(cell) for cell in cells]
         columns: dict[str, int] = {}
         for index, role in enumerate(roles):
             if role and role != "aside":

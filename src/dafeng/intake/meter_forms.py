@@ -12,7 +12,9 @@ import polars as pl
 
 from dafeng.base.errors import InputError
 from dafeng.base.quantity import fold_width
+from dafeng.intake.account_layout import role_of_account
 from dafeng.intake.encoding import decode_text
+from dafeng.intake.meter_layout import role_of_header
 from dafeng.intake.reading import read_sheets
 from dafeng.intake.sheets import Limits
 
@@ -34,43 +36,6 @@ class MeterForm(StrEnum):
 
 _HEAD: Final = 1 << 16
 _LINES: Final = 30
-_ACCOUNT: Final = frozenset(
-    [
-        "户号",
-        "用户编号",
-        "用户号",
-        "客户编号",
-        "客户号",
-        "用电户号",
-        "用气户号",
-        "用热户号",
-        "户编号",
-        "缴费户号",
-        "账户",
-        "account",
-        "accountno",
-        "accountid",
-        "customerno",
-        "customerid",
-    ]
-)
-_METER: Final = frozenset(
-    [
-        "表号",
-        "表计编号",
-        "仪表编号",
-        "仪表",
-        "支路编号",
-        "回路编号",
-        "设备编号",
-        "设备号",
-        "meter",
-        "meterid",
-        "metercode",
-        "pointid",
-        "测点",
-    ]
-)
 _WEATHER: Final = re.compile(
     r"^(气温|温度|干球温度|室外温度|平均气温|日平均气温|露点温度|airtemp(erature)?|temperature|drybulb|tair|ghi|dhi|dni|总辐射|相对湿度|relhumidity|relativehumidity)(pct|c|℃|°c)?$"
 )
@@ -100,10 +65,14 @@ def find_meter_form(path: Path, *, limits: Limits | None = None) -> MeterForm:
         return MeterForm.WEATHER
     if path.is_dir() or name.endswith((".xml", ".zip")):
         return MeterForm.XML
-    heads = {re.sub(r"[\s_\-()（）\[\]]", "", fold_width(cell)).casefold() for cell in _first_cells(path, limits)}
-    if heads & _ACCOUNT:
+    cells = {cell.strip() for cell in _first_cells(path, limits) if cell.strip()}
+    roles = {role_of_header(cell) for cell in cells}
+    reading = {"meter", "register"} <= roles and roles & {"time", "date"} and "start" not in roles
+    if any(role_of_account(cell) == "account" for cell in cells) and not reading:
         return MeterForm.ACCOUNTS
-    if not heads & _METER and any(_WEATHER.match(head) for head in heads):
+    bare = (cut for cell in cells for cut in (cell, re.sub(r"[(（\[].*$", "", cell)))
+    heads = {re.sub(r"[\s_\-()（）\[\]]", "", fold_width(cell)).casefold() for cell in bare}
+    if "meter" not in roles and any(_WEATHER.match(head) for head in heads):
         return MeterForm.WEATHER
     return MeterForm.READINGS
 

@@ -6,7 +6,6 @@ table of fates, with its cell and reason). What the import decides by itself it 
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,18 +14,17 @@ from typing import Final
 
 import polars as pl
 
-from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.meter import Meter
 from dafeng.base.reading import READING_KEY, READING_SCHEMA
 from dafeng.intake.meter_cells import CellReader, ReadingOptions
+from dafeng.intake.meter_files import reading_tables
 from dafeng.intake.meter_layout import Layout, find_layout, is_total
 from dafeng.intake.meter_problems import FATE_SCHEMA, note, refusal_findings
 from dafeng.intake.meter_register import add_register, convert_units, take_out_multipliers
 from dafeng.intake.meter_spans import Labels, add_instants, interval_spans
 from dafeng.intake.meter_times import check_zone
-from dafeng.intake.reading import read_sheets, read_text_sheet
-from dafeng.intake.sheets import Limits, Sheet, column_letters, file_digest, too_large
+from dafeng.intake.sheets import Limits, Sheet, column_letters, file_digest
 
 __all__ = ["METER_SCHEMA", "ReadingImport", "ReadingOptions", "read_meter_readings"]
 
@@ -122,46 +120,9 @@ def read_meter_readings(
     for zone in zones.values():
         check_zone(zone)
     reader = _Reader(path.name, file_digest(path) if path.is_file() else "", meters, options, limits, received_at)
-    for sheet, parquet in _tables(path, limits):
+    for sheet, parquet in reading_tables(path, limits):
         reader.read(sheet, typed=parquet)
     return reader.result()
-
-
-def _tables(path: Path, limits: Limits) -> list[tuple[Sheet, bool]]:
-    """Return the sheets of a file; those of a Parquet file are typed and have their header in `Sheet.name`'s place."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(4)
-    except OSError:
-        head = b""
-    if head == b"PAR1" and path.stat().st_size <= limits.parquet_bytes:
-        try:
-            frame = pl.read_parquet(path)
-        except (pl.exceptions.PolarsError, OSError):
-            return [(sheet, False) for sheet in read_sheets(path, limits=limits)]
-        if not any(kind.is_nested() or kind == pl.Binary for kind in frame.schema.values()):
-            return [(Sheet("", frame), True)]
-    if head[:2] == b"\x1f\x8b":
-        return [(_unpacked(path, limits), False)]
-    return [(sheet, False) for sheet in read_sheets(path, limits=limits, clocks=True)]
-
-
-def _unpacked(path: Path, limits: Limits) -> Sheet:
-    try:
-        with gzip.open(path) as stream:
-            data = stream.read(limits.unpacked_bytes + 1)
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            f"{path.name} cannot be unpacked: {error}",
-            doing="read a table of readings",
-            expected="an undamaged gzip file of a text table",
-            next_step="copy the file again",
-            file=path.name,
-            name="intake.file.damaged",
-        ) from error
-    if len(data) > limits.unpacked_bytes:
-        raise too_large(path.name, len(data), limits.unpacked_bytes, "the unpacked file", "拆成较小的文件")
-    return read_text_sheet(data, path.name, path.with_suffix("").suffix.lower())
 
 
 class _Reader:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
+import duckdb
 import ibis
 import polars as pl
 from ibis.backends.sql.datatypes import DuckDBType
 
+from dafeng.base.errors import LakeError
 from dafeng.lake.instants import is_instant, plain_schema, without_zone
 
 __all__ = ["DuckDBEngine", "Engine", "path_text", "to_instants"]
@@ -128,6 +131,19 @@ def to_instants(frame: pl.DataFrame, schema: Mapping[str, pl.DataType] | None) -
     return frame.select(columns)
 
 
+@contextmanager
+def _files_in_place() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise LakeError(
+            f"a file cannot be read or written: {error}",
+            doing="compute on tables of the lake",
+            expected="files of a version that is still kept, and room on the disk",
+            next_step="make room, or start again from the newest version",
+        ) from error
+
+
 def _quoted(names: Iterable[str]) -> list[str]:
     return ['"' + name.replace('"', '""') + '"' for name in names]
 
@@ -185,16 +201,19 @@ class DuckDBEngine(Engine):
 
     def collect(self, expression: Any, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
         """See `Engine.collect`."""
-        return to_instants(self.connection.to_polars(expression), schema)
+        with _files_in_place():  # not by Ibis, which would load pandas
+            found = self.connection.con.execute(str(self.connection.compile(expression))).to_arrow_table()
+        frame = cast("pl.DataFrame", pl.from_arrow(found))
+        return to_instants(frame.cast(dict(expression.schema().to_polars())), schema)
 
     def hold(self, expression: Any) -> Any:
         """See `Engine.hold`."""
-        return self.connection.create_table(f"dafeng_{next(self._numbers)}", expression, temp=True)
+        with _files_in_place():
+            return self.connection.create_table(f"dafeng_{next(self._numbers)}", expression, temp=True)
 
     def write(self, expression: Any, folder: Path, schema: Mapping[str, pl.DataType]) -> list[Path]:
         """See `Engine.write`."""
-        view = f"dafeng_{next(self._numbers)}"
-        self.connection.create_view(view, expression)
+        query = self.connection.compile(expression)
         columns = ", ".join(
             f"CAST({quoted} AS {_sql_type(dtype)}) AS {quoted}"
             for quoted, dtype in zip(_quoted(schema), plain_schema(schema).values(), strict=True)
@@ -202,11 +221,11 @@ class DuckDBEngine(Engine):
         folder.mkdir(parents=True)
         path = folder / "part-0.parquet"
         target = str(path).replace("'", "''")
-        (rows,) = self.connection.con.execute(
-            f"COPY (SELECT {columns} FROM {view}) TO '{target}' "
-            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_OF_GROUP})"
-        ).fetchone()
-        self.connection.drop_view(view)
+        with _files_in_place():
+            (rows,) = self.connection.con.execute(
+                f"COPY (SELECT {columns} FROM ({query})) TO '{target}' "
+                f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROWS_OF_GROUP})"
+            ).fetchone()
         return [path] if rows else []
 
     def close(self) -> None:

@@ -136,6 +136,11 @@ def bits_together(bits: int) -> int:  # type: ignore[empty-body]
     """Return all bits that any of the rows has: a function of DuckDB and of Spark, which Ibis names for DuckDB only."""
 
 
+def first_day(day: ibis.Value, by: str) -> ibis.Value:
+    """Return the first day of the month or year of a day. Truncation gives another type on each engine."""
+    return ibis.date(day.year(), day.month() if by == "month" else 1, 1)
+
+
 def instant_of(seconds: ibis.Value) -> ibis.Value:
     """Return the instant, in UTC without time zone, of seconds since 1970."""
     return ibis.timestamp("1970-01-01 00:00:00") + seconds.as_interval("s")

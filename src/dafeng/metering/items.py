@@ -12,7 +12,7 @@ from dafeng.base.errors import InputError
 from dafeng.base.meter import Meter, MeterShare
 from dafeng.catalog.metering_schemas import EnergyItem
 from dafeng.lake.prepared import prepared
-from dafeng.metering.frames import SUMS, ZERO, bits_together
+from dafeng.metering.frames import SUMS, ZERO, bits_together, first_day
 
 __all__ = ["ITEM_SCHEMA", "contributions", "deciding", "direct_totals", "item_closure", "item_totals", "item_years"]
 
@@ -225,11 +225,9 @@ def item_totals(direct: ibis.Table, closure: ibis.Table, *, decided: ibis.Table 
     """
     if decided is None:
         decided = deciding(direct)
-    month = direct.mutate(month=direct.period.truncate("M").cast("date"))
+    month = direct.mutate(month=first_day(direct.period, "month"))
     chosen = decided.select("building", "item", "month", own=ibis.literal(True))
-    nodes = month.left_join(chosen, ["building", "item", "month"]).select(
-        *_KEYS, *_COUNTED, own=ibis._.own.notnull()
-    )
+    nodes = month.left_join(chosen, ["building", "item", "month"]).select(*_KEYS, *_COUNTED, own=ibis._.own.notnull())
     links = nodes.select(*_KEYS, "own").join(closure, "item")
     owners = nodes.filter(nodes.own).select("building", "period", above="item", barrier=ibis.literal(True))
     barred = links.left_join(owners, ["building", "period", "above"])
@@ -313,7 +311,7 @@ def item_years(months: ibis.Table) -> ibis.Table:
     Table of `ITEM_SCHEMA`
         basis is mixed where months differ; meters and reporting are those of the month that has most.
     """
-    table = months.mutate(period=months.period.truncate("Y").cast("date"))
+    table = months.mutate(period=first_day(months.period, "year"))
     sums = table.group_by("building", "item", "part", "period").agg(
         **{name: table[name].sum() for name in (*SUMS, "expected")},
         meters=table.meters.max(),

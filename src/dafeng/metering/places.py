@@ -13,7 +13,7 @@ from dafeng.base.place import PlaceKind, PlaceTree
 from dafeng.catalog.metering_schemas import EnergyItem
 from dafeng.lake.prepared import prepared
 from dafeng.metering.converting import BESIDE, NOT_ENERGY
-from dafeng.metering.frames import ZERO
+from dafeng.metering.frames import ZERO, first_day
 
 __all__ = ["PLACE_SCHEMA", "building_frame", "item_frame", "place_closure", "place_totals", "place_years"]
 
@@ -212,9 +212,7 @@ def place_years(months: ibis.Table) -> ibis.Table:
         buildings, reporting and area are those of the month with most; area_covered is weighted with the months' time in service.
     """
     keys = ["place", "place_kind", "period", "building_class", "carrier", "end_use"]
-    table = months.mutate(
-        period=months.period.truncate("Y").cast("date"), weighted=months.area_covered * months.expected
-    )
+    table = months.mutate(period=first_day(months.period, "year"), weighted=months.area_covered * months.expected)
     sums = table.group_by(*keys).agg(
         **{
             name: table[name].sum()

@@ -8,7 +8,7 @@ import ibis
 import polars as pl
 
 from dafeng.lake.prepared import prepared
-from dafeng.metering.frames import HOUR, SUMS, ZERO, bits_together, seconds_of
+from dafeng.metering.frames import HOUR, SUMS, ZERO, bits_together, first_day, seconds_of
 
 __all__ = [
     "direct_months",
@@ -22,7 +22,6 @@ __all__ = [
 
 Width = Literal["day", "month", "year"]
 _OVER: Final = {"day": "over_day", "month": "over_month", "year": "over_year"}
-_TRUNCATE: Final = {"month": "M", "year": "Y"}
 
 
 def _sums(table: ibis.Table, spread: str) -> dict[str, ibis.Value]:
@@ -78,7 +77,7 @@ def widened(periods: ibis.Table, *, by: Literal["month", "year"], keys: tuple[st
     -------
     Table of the same columns
     """
-    table = periods.mutate(period=periods.period.truncate(_TRUNCATE[by]).cast("date"))
+    table = periods.mutate(period=first_day(periods.period, by))
     sums = table.group_by(*keys, "period").agg(**_sums(table, _OVER[by]))
     return sums.select(*keys, "period", *SUMS, "flags")
 

@@ -79,7 +79,10 @@ class Entered(NamedTuple):
 
     def lists(self) -> pl.Series:
         """Return the ids of each row as lists of texts."""
-        texts = self.ids.texts.gather(self.codes)
+        return self._lists(self.ids.texts)
+
+    def _lists(self, known: pl.Series) -> pl.Series:
+        texts = known.gather(self.codes)
         if self.width > 0:
             return texts.reshape((len(self.counts), self.width)).cast(pl.List(pl.String))
         some = np.flatnonzero(self.counts)
@@ -90,35 +93,34 @@ class Entered(NamedTuple):
 
     def quoted(self) -> pl.Series:
         """Return the ids of each row as the inside of a JSON list."""
-        texts = self.ids.quotable
-        empty = pl.Series("inputs", [""], dtype=pl.String)
-        if self.width >= 0:
-            return _lines(texts, self.codes, self.width, len(self.counts))
+        if 0 <= self.width <= _FEW:
+            return self._few(self.width)
         parts, rows = [], []
-        for width in np.flatnonzero(np.bincount(self.counts)).tolist():
+        for width in range(_FEW + 1):
             here = np.flatnonzero(self.counts == width)
+            if len(here):
+                rows.append(here)
+                parts.append(self.take(here)._few(width))
+        here = np.flatnonzero(self.counts > _FEW)
+        if len(here):
             rows.append(here)
-            parts.append(
-                _lines(texts, self.take(here).codes, width, len(here)) if width else empty.new_from_index(0, len(here))
-            )
+            lists = self.take(here)._lists(self.ids.quotable).alias("lists")
+            line = pl.concat_str(pl.lit('"'), pl.col("lists").list.join('", "'), pl.lit('"'))
+            parts.append(lists.to_frame().select(line.alias("inputs"))["inputs"])
         order = np.empty(len(self.counts), dtype=np.int64)
         order[np.concatenate(rows)] = np.arange(len(order))
         return pl.concat(parts).gather(order)
 
-
-def _lines(texts: pl.Series, codes: npt.NDArray[np.int32], width: int, rows: int) -> pl.Series:
-    """Return as many quoted texts a row as `width` says, as one text."""
-    if not width or not rows:
-        return pl.Series("inputs", [""], dtype=pl.String).new_from_index(0, rows)
-    if width > _FEW:
-        lists = texts.gather(codes).reshape((rows, width)).cast(pl.List(pl.String))
-        return pl.DataFrame({"inputs": lists}).select(
-            pl.concat_str(pl.lit('"'), pl.col("inputs").list.join('", "'), pl.lit('"'))
-        )["inputs"]
-    columns = codes.reshape(-1, width)
-    frame = pl.DataFrame([texts.gather(columns[:, place]).alias(str(place)) for place in range(width)])
-    between = [part for name in frame.columns for part in (pl.lit('", "'), pl.col(name))][1:]
-    return frame.select(pl.concat_str(pl.lit('"'), *between, pl.lit('"')).alias("inputs"))["inputs"]
+    def _few(self, width: int) -> pl.Series:
+        """Return the quoted ids of rows that all have as few."""
+        if not width:
+            return pl.Series("inputs", [""], dtype=pl.String).new_from_index(0, len(self.counts))
+        columns = self.codes.reshape(-1, width)
+        frame = pl.DataFrame([
+            self.ids.quotable.gather(columns[:, place]).alias(str(place)) for place in range(width)
+        ])  # fmt: skip
+        between = [part for name in frame.columns for part in (pl.lit('", "'), pl.col(name))][1:]
+        return frame.select(pl.concat_str(pl.lit('"'), *between, pl.lit('"')).alias("inputs"))["inputs"]
 
 
 def number_ids(texts: pl.Series) -> tuple[LineageIds, npt.NDArray[np.int32]]:

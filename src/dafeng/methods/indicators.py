@@ -93,14 +93,15 @@ def add_up_places(
         OverPlaces.RATIO: lambda one: (one.numerator, one.denominator),
         OverPlaces.WEIGHTED: lambda one: (one.id, one.weight),
     }
-    present = set(below["indicator"])
+    of_indicator = {str(key): part for (key,), part in below.partition_by("indicator", as_dict=True).items()}
     paired: list[pl.DataFrame] = []
     alone: list[Indicator] = []
     factors: dict[str, float] = {}
     for indicator in (*of_rule[OverPlaces.RATIO], *of_rule[OverPlaces.WEIGHTED]):
         upper, lower = parts_of[indicator.places](indicator)
-        if upper in present and lower in present:
-            both, problems = _pair(below, indicator, indicators[upper], indicators[lower])
+        if upper in of_indicator and lower in of_indicator:
+            above, under = of_indicator[upper], of_indicator[lower]
+            both, problems = _pair(above, under, indicator, indicators[lower])
             findings += problems
             paired.append(both)
             factors[indicator.id] = (
@@ -110,7 +111,7 @@ def add_up_places(
                 / root_factor(indicators[lower].unit)
                 / root_factor(indicator.unit)
             )
-        elif indicator.id in present:
+        elif indicator.id in of_indicator:
             alone.append(indicator)
     findings += _refused(below.filter(pl.col("place") != place), alone, "places", "缺少分子分母或权重，比率不能相加")
     if paired:
@@ -322,11 +323,9 @@ def _zones_left_out(rows: pl.DataFrame, zones: set[str]) -> list[Finding]:
 
 
 def _pair(
-    rows: pl.DataFrame, indicator: Indicator, upper: Indicator, lower: Indicator
+    above: pl.DataFrame, below: pl.DataFrame, indicator: Indicator, lower: Indicator
 ) -> tuple[pl.DataFrame, list[Finding]]:
     """Return rows of `indicator` that carry both parts of its ratio; a part is known where both are."""
-    above = rows.filter(pl.col("indicator") == upper.id)
-    below = rows.filter(pl.col("indicator") == lower.id)
     on = [name for name in KEY if name != "indicator" and (name != "basis" or lower.bases)]
     shared = below.select(
         *on,
@@ -359,7 +358,7 @@ def _pair(
             pl.max_horizontal("published_on", "lower_published_on")
         ),
         review=pl.min_horizontal("review", "lower_review"),
-    ).select([*rows.columns, *_AMOUNTS]), problems
+    ).select([*above.columns, *_AMOUNTS]), problems
 
 
 def _year_parts(rows: pl.DataFrame) -> pl.DataFrame:

@@ -48,6 +48,8 @@ from dafeng.reports.document import (
 from dafeng.reports.ledger_chapter import ANNEX_TITLE as LEDGER_TITLE
 from dafeng.reports.ledger_chapter import ledger_annex, ledger_basis, ledger_paragraph, ledger_problem
 from dafeng.reports.ledger_facts import LedgerFacts
+from dafeng.reports.metering_chapter import ANNEX_TITLE as METERING_TITLE
+from dafeng.reports.metering_chapter import MeteringFacts, metering_annex, metering_basis, metering_paragraph
 from dafeng.reports.october_annex import annex_sources, conventions
 from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text
 from dafeng.reports.october_figures import outlook_figure, status_figure
@@ -78,6 +80,7 @@ def october_report(
     carbon: CarbonFacts | None = None,
     ledgers: LedgerFacts | None = None,
     checkup: CheckUpFacts | None = None,
+    metering: MeteringFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -98,6 +101,8 @@ def october_report(
         What ledgers say; with it the report gains a paragraph in section 一, a problem in section 四 and the next annex.
     checkup : CheckUpFacts, optional
         What sets of indicators say; with it the report gains as much again.
+    metering : MeteringFacts, optional
+        What monitored buildings used; with it the report gains a paragraph in section 一 and an annex.
 
     Returns
     -------
@@ -115,15 +120,18 @@ def october_report(
         *[ANNEX_TITLE] * (carbon is not None),
         *[LEDGER_TITLE] * (ledgers is not None),
         *[CHECKUP_TITLE] * (checkup is not None),
+        *[METERING_TITLE] * (metering is not None),
     )
-    label = f"附件{len(annexes) - (checkup is not None)}"
-    last = f"附件{len(annexes)}"
+    labels = {title: f"附件{number}" for number, title in enumerate(annexes, start=1)}
+    label, of_checkup, of_metering = (labels.get(title, "") for title in (LEDGER_TITLE, CHECKUP_TITLE, METERING_TITLE))
     if carbon is not None:
         request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
     if ledgers is not None:
         request = replace(request, remarks=(*request.remarks, ledger_basis(label)))
     if checkup is not None:
-        request = replace(request, remarks=(*request.remarks, checkup_basis(last)))
+        request = replace(request, remarks=(*request.remarks, checkup_basis(of_checkup)))
+    if metering is not None:
+        request = replace(request, remarks=(*request.remarks, metering_basis(of_metering)))
     blocks: list[Block] = [
         *_summary(facts, request, carbon),
         PageBreak(),
@@ -133,14 +141,15 @@ def october_report(
         *_section_targets(facts),
         *([] if carbon is None else [carbon_paragraph(carbon)]),
         *([] if ledgers is None else [ledger_paragraph(ledgers, label)]),
-        *([] if checkup is None else [checkup_paragraph(checkup, last)]),
+        *([] if checkup is None else [checkup_paragraph(checkup, of_checkup)]),
+        *([] if metering is None else [metering_paragraph(metering, of_metering)]),
         *_section_work(facts),
         Heading(level=1, text="三、典型经验做法"),
         Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
         *_section_problems(
             facts,
             None if ledgers is None else ledger_problem(ledgers, label),
-            None if checkup is None else checkup_problem(checkup, last),
+            None if checkup is None else checkup_problem(checkup, of_checkup),
         ),
         *_section_next(facts),
         Paragraph(runs=(Run(text="特此报告。"),), keep=True),
@@ -162,7 +171,9 @@ def october_report(
     if ledgers is not None:
         blocks += ledger_annex(ledgers, label, year=request.year)
     if checkup is not None:
-        blocks += checkup_annex(checkup, last)
+        blocks += checkup_annex(checkup, of_checkup)
+    if metering is not None:
+        blocks += metering_annex(metering, of_metering)
     return Report(
         id=f"october-{plan.id}-{request.year}" + (f"-{body}" if body else ""),
         title=subject.replace("\n", ""),

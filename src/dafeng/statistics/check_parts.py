@@ -155,7 +155,9 @@ def _breakdowns(check: DataCheck, group: dict[Series, tuple[Table, int]], contex
         missing = (~known & known.any(axis=1, keepdims=True)).any(axis=0)
         without = median(np.where(missing, gap, np.nan).reshape(1, -1), least=_USUAL, quantile=0.9)[0]
         several = len(outermost) > 1
-        complete = np.full(total.shape, usual <= check.tolerance and several) & (~missing | (without <= check.tolerance))
+        complete = np.full(total.shape, usual <= check.tolerance and several) & (
+            ~missing | (without <= check.tolerance)
+        )
         # Sums that always hold to the last digit need no slack for rounding.
         exact = median(gap.reshape(1, -1), least=_EXACT, quantile=0.98)[0]
         tolerance = min(check.tolerance, max(10 * exact, _ROUNDING)) if np.isfinite(exact) else check.tolerance
@@ -205,10 +207,14 @@ def _divisions(check: DataCheck, table: Table, context: Context) -> Iterator[pl.
             total = table.values[layer][:, position[parent]]
             known = np.isfinite(stack)
             summed = np.where(known.any(axis=1), np.nansum(stack, axis=1), np.nan)
-            complete = known.all(axis=1) & every
+            present = known.all(axis=1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                gap = np.where(complete, (summed - total) / np.maximum(total, summed), np.nan)
+                gap = np.where(present, (summed - total) / np.maximum(total, summed), np.nan)
             usual = float(median(gap[None], least=_USUAL)[0])
+            # Where some place is never in the table, what the others leave over is the same every year, or nothing is known.
+            steady = median(np.abs(gap - usual)[None], least=2 * _USUAL, quantile=0.9)[0] <= check.tolerance / 2
+            complete = present & (every or steady)
+            usual = usual if every or steady else 0.0
             yield from _gaps(
                 total[:, None],
                 summed[:, None],

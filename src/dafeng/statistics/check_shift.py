@@ -1,11 +1,12 @@
-"""Rows of one period that hold the figures of neighbouring rows: a shifted table or block, rows that changed places.
+"""Rows of one period that hold the figures of others: a shifted table, block or column, rows or columns that changed places.
 
 Each row is held against its own figures of the two years before and after, and against those of the rows above and below it.
 Distances are in usual changes of each indicator, capped, and averaged over indicators. A row speaks for a shift by how much
 nearer it is to the other row than to its own; a row that fits neither (its true row is not in the table) says nothing. The
 contiguous run of rows that speaks loudest is the block; where the year as a whole stands out of the years around it, half
-the evidence is enough, for then something is wrong with it and only the kind of fault is asked. The year with the loudest block is set aside before the next is
-looked for, so that the year after a shifted one is not blamed for it.
+the evidence is enough, for then something is wrong with it and only the kind of fault is asked. The year with the loudest
+block is set aside before the next is looked for, so that the year after a shifted one is not blamed for it. Two rows changed
+places where each is much nearer to the other than to itself; a single column slipped where its figures as a whole are.
 """
 
 from __future__ import annotations
@@ -254,7 +255,11 @@ def exchanged(heights: Floats, parameters: Mapping[str, float] = _PARAMETERS) ->
         known = np.isfinite(here).sum(axis=0)
         many = np.minimum(known[:, None], known) >= parameters["figures"]
         part = np.where(many, parameters["alike"], 1 / 3)
-        near = (apart < part * own[:, None]) & (many | ((apart < _FITS / 2) & (own[:, None] > _FITS))) & ~np.eye(len(lost), dtype=bool)
+        near = (
+            (apart < part * own[:, None])
+            & (many | ((apart < _FITS / 2) & (own[:, None] > _FITS)))
+            & ~np.eye(len(lost), dtype=bool)
+        )
         gain = own[:, None] + own - apart - apart.T
         bar = np.where(many, 2 * parameters["evidence"], _FITS)
         pairs = _best_pairs(np.where(near & near.T & (gain >= bar), gain, 0.0))
@@ -315,9 +320,9 @@ def shifted_columns(heights: Floats, parameters: Mapping[str, float]) -> list[_S
             lost, kept = np.where(both, own, 0.0).sum(axis=1), np.where(both, other, 0.0).sum(axis=1)
             evidence = (lost - kept) / _CAP
             slipped = (both.sum(axis=1) >= _COLUMN) & (evidence >= parameters["column"]) & (kept < _SLIPPED * lost)
-            for layer in np.flatnonzero(slipped):
+            for layer in map(int, np.flatnonzero(slipped)):
                 if layer not in best or evidence[layer] > best[layer].evidence:
-                    best[int(layer)] = _Slip(int(layer), year, by, float(evidence[layer]), own[layer], other[layer])
+                    best[layer] = _Slip(layer, year, by, float(evidence[layer]), own[layer], other[layer])
         found += best.values()
     return sorted(found, key=lambda slip: (-round(slip.evidence, 9), slip.year, slip.layer))
 

@@ -150,7 +150,7 @@ def check_data(
             outcomes.append((check, outcome))
             whole = [fault.rows for fault in outcome.faults]
             context = _set_aside(context, whole, frame.height)
-    along = _over_series(by_kind, context)
+    along = _over_series(by_kind, context, tables)
     outcomes += along
     slips = [outcome.cells["row"].to_numpy() for check, outcome in along if check.kind is CheckKind.SCALE]
     without_slips = _set_aside(context, slips, frame.height)
@@ -206,16 +206,19 @@ def _set_aside(context: Context, rows: Sequence[Rows], height: int) -> Context:
     return replace(context, tables=tables, facts=context.facts.filter(pl.Series(kept)))
 
 
-def _over_series(by_kind: Mapping[CheckKind, Sequence[DataCheck]], context: Context) -> list[tuple[DataCheck, Outcome]]:
+def _over_series(
+    by_kind: Mapping[CheckKind, Sequence[DataCheck]], context: Context, reported: Sequence[Table]
+) -> list[tuple[DataCheck, Outcome]]:
     """Run the checks along the years, table by table, each on what the one before it left standing.
 
-    Checks of changes that only ask for a word of explanation see every change.
+    Checks of changes that only ask for a word of explanation see every change; what was reported at all is read off the tables
+    with what was set aside.
     """
     running = [check for kind in _SERIES for check in by_kind[kind]]
     gathered: dict[str, Outcome] = {check.id: Outcome() for check in running}
     if not running:
         return []
-    for original in context.tables:
+    for original, whole in zip(context.tables, reported, strict=True):
         if len(original.years) < 2:
             continue
         table: Table = original
@@ -233,7 +236,7 @@ def _over_series(by_kind: Mapping[CheckKind, Sequence[DataCheck]], context: Cont
                 elif kind is CheckKind.JUMP:
                     outcome = check_jump(check, table, heights, context)
                 else:
-                    outcome = check_silence(check, original, heights, context)
+                    outcome = check_silence(check, whole, heights, context)
                 if mask is not None and check.severity != Severity.INFO.value:
                     found |= mask
                 held = gathered[check.id]

@@ -151,7 +151,11 @@ def explain_indicator(
     )
     rows = [*results.select(columns).head(most).to_dicts()]
     if run.gaps.width:
-        rows += run.gaps.head(max(most - len(rows), 0)).to_dicts()
+        missing = run.gaps.head(max(most - len(rows), 0))
+        of_facts = pl.col("world") == "fact"
+        rows += missing.with_columns(
+            kind=pl.when(of_facts).then(pl.lit(ObservationKind.COMPUTED.value)).otherwise("world")
+        ).to_dicts()
     factors, types = _factors(catalog, as_of, rules), catalog.indicator_types()
     return tuple(explain(row, run.inputs, catalog.indicators, types, setting=factors) for row in rows)
 

@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from dafeng.assessment.checkup_records import PlaceCheckUp
 from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener, silent
@@ -105,7 +107,7 @@ def run_demo_statistics(
     return DemoStatistics(
         issued=len(issued.owed.issues),
         asked=stand.lines.height,
-        answered=stand.lines["state"].is_in(["answered", "reason_given"]).sum(),
+        answered=stand.lines.filter(pl.col("state").is_in(["answered", "reason_given"])).height,
         returned=sum(one.read.accepted for one in back),
         form_findings=findings_of(back),
         silent=tuple(stand.forms.filter(state="not_returned")["body_name"]),

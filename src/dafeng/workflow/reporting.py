@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -39,10 +40,12 @@ from dafeng.reports import (
     responsibility_report,
 )
 from dafeng.reports.checkup_chapter import CheckUpFacts
+from dafeng.reports.metering_chapter import MeteringFacts
 from dafeng.workflow.assessing import assess, chosen_plan
 from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
 from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
+from dafeng.workflow.metering_report import NO_METERING, metering_for_report
 from dafeng.workflow.setting import Setting
 
 __all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render", "write_paper"]
@@ -135,38 +138,16 @@ def build_report(
     listener("判断目标 / assess", 0, None)
     judged = judged or assess(setting, plan.id, as_of=as_of, known_at=known_at)
     findings = [finding for finding in judged.findings if finding.severity is not Severity.INFO]
-    carbon: CarbonFacts | None = None
-    ledgers: LedgerFacts | None = None
-    checkup: CheckUpFacts | None = None
+    chapters = _Chapters()
     if kind is ReportKind.RESPONSIBILITY:
         report = responsibility_report(
             responsibility_list(plan, setting.catalog), setting.catalog, as_of=as_of, body=body_id
         )
     else:
         if body_id is None:
-            listener("核算碳排放 / account for carbon", 0, None)
-            carbon = carbon_for_report(setting, plan, as_of=as_of, known_at=known_at)
-            listener("汇总台账、核查义务 / ledgers and obligations", 0, None)
-            ledgers = ledgers_for_report(
-                setting, plan, as_of=as_of, known_at=known_at, year=year or as_of.year, names=names
-            )
-            listener("指标集评价 / check-up", 0, None)
-            checkup = checkup_for_report(setting, plan.place, year=year or as_of.year, as_of=as_of, known_at=known_at)
+            chapters = _chapters(setting, plan, year or as_of.year, as_of, known_at, names, listener)
         report = _october(
-            setting,
-            plan,
-            judged,
-            as_of,
-            known_at,
-            year,
-            scope,
-            body_id,
-            signer,
-            addressee,
-            day,
-            carbon,
-            ledgers,
-            checkup,
+            setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, chapters
         )
     listener("排版 / render", 0, None)
     stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
@@ -181,16 +162,60 @@ def build_report(
             )
         )
     manifest = _manifest(setting, plan, judged, kind, as_of, known_at, fonts, files)
-    if carbon is not None:
-        manifest["carbon"] = carbon.manifest()
-    if ledgers is not None:
-        manifest["ledgers"] = ledgers.manifest()
-    if checkup is not None:
-        manifest["checkup"] = {"year": checkup.year, "sets": [one.set.id for one in checkup.check_ups]}
+    manifest |= chapters.manifest()
     identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
     run = f"{stem}-{identity}"
     folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
     return BuiltReport(run=run, files=files, manifest=manifest, folder=folder, findings=tuple(findings))
+
+
+@dataclass(frozen=True)
+class _Chapters:
+    """What the yearly report is given besides the plan's targets; None where the workspace knows nothing of it."""
+
+    carbon: CarbonFacts | None = None
+    ledgers: LedgerFacts | None = None
+    checkup: CheckUpFacts | None = None
+    metering: MeteringFacts | None = None
+
+    def lacking(self) -> tuple[tuple[str, str], ...]:
+        """Return the remarks on what is not there."""
+        remarks = ((self.carbon, NO_ACCOUNT), (self.ledgers, NO_LEDGERS), (self.metering, NO_METERING))
+        return tuple(remark for chapter, remark in remarks if chapter is None)
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what the manifest of the run says of the chapters."""
+        said: dict[str, Any] = {}
+        if self.carbon is not None:
+            said["carbon"] = self.carbon.manifest()
+        if self.ledgers is not None:
+            said["ledgers"] = self.ledgers.manifest()
+        if self.checkup is not None:
+            said["checkup"] = {"year": self.checkup.year, "sets": [one.set.id for one in self.checkup.check_ups]}
+        if self.metering is not None:
+            whole = self.metering.whole
+            said["metering"] = {
+                "year": self.metering.year,
+                "months": self.metering.months,
+                "buildings": whole.buildings,
+            }
+        return said
+
+
+def _chapters(
+    setting: Setting, plan: Plan, year: int, as_of: date, known_at: date | None, names: Names, listener: Listener
+) -> _Chapters:
+    listener("核算碳排放 / account for carbon", 0, None)
+    carbon = carbon_for_report(setting, plan, as_of=as_of, known_at=known_at)
+    listener("汇总台账、核查义务 / ledgers and obligations", 0, None)
+    ledgers = ledgers_for_report(setting, plan, as_of=as_of, known_at=known_at, year=year, names=names)
+    listener("指标集评价、能耗监测 / check-up and metering", 0, None)
+    return _Chapters(
+        carbon=carbon,
+        ledgers=ledgers,
+        checkup=checkup_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
+        metering=metering_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
+    )
 
 
 def _october(
@@ -205,9 +230,7 @@ def _october(
     signer: str,
     addressee: str,
     day: date | None,
-    carbon: CarbonFacts | None,
-    ledgers: LedgerFacts | None,
-    checkup: CheckUpFacts | None,
+    chapters: _Chapters,
 ) -> Report:
     place = setting.catalog.places.get(plan.place)
     above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
@@ -226,13 +249,11 @@ def _october(
             signer=signer,
             addressee=addressee,
             day=day,
-            remarks=() if body else (*[NO_ACCOUNT] * (carbon is None), *[NO_LEDGERS] * (ledgers is None)),
+            remarks=() if body else chapters.lacking(),
         ),
         lineage=None if lake is None else _lineage(lake.snapshot(), _lineage_ids(judged.rows)),
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
-        carbon=None if chosen is OctoberScope.BODY else carbon,
-        ledgers=None if chosen is OctoberScope.BODY else ledgers,
-        checkup=None if chosen is OctoberScope.BODY else checkup,
+        **({} if chosen is OctoberScope.BODY else vars(chapters)),
     )
 
 

@@ -12,6 +12,7 @@ import yaml
 from dafeng.base.errors import InputError, UsageError
 from dafeng.base.meter import Meter
 from dafeng.base.reading import READING_SCHEMA
+from dafeng.intake.meter_forms import find_meter_form
 from dafeng.intake.meter_problems import FATE_SCHEMA, REASONS
 from dafeng.intake.meter_readings import ReadingImport, ReadingOptions, read_meter_readings
 from dafeng.intake.meter_times import read_times
@@ -206,3 +207,18 @@ def test_times_alone() -> None:
     assert said["problem"].to_list() == [None, None, None, "time-unreadable", "time-blank", "time-unreadable"]
     assert said["local"].dt.hour().to_list()[:3] == [8, 0, 12]
     assert said["local"].dt.microsecond().to_list()[0] == 250_000
+
+
+@pytest.mark.parametrize(
+    ("head", "form"),
+    [
+        ("用户编号,户名,表资产号,数据日期,正向有功总", "readings"),
+        ("户号,户名,上次抄表日期,本次抄表日期,上次示数,本次示数,合计电量", "accounts"),
+        ("户号,表号,月份,用电量", "accounts"),
+        ("站号,年,月,日,时,气温(0.1℃)", "weather"),
+        ("表号,时间,温度", "readings"),
+    ],
+)
+def test_what_a_file_holds_is_told_by_its_header(tmp_path: Path, head: str, form: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{head}\n" + ",".join("1" for _ in head.split(",")) + "\n", encoding="utf-8")
+    assert find_meter_form(tmp_path / "a.csv") == form

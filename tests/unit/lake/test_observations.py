@@ -344,7 +344,7 @@ def test_a_lake_of_other_columns_is_refused(lake: ObservationLake) -> None:
 def test_batches_are_known_beyond_the_checkpoints_of_the_log(
     lake: ObservationLake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(delta._CONFIGURATION, "delta.checkpointInterval", "5")
+    monkeypatch.setattr(delta, "_CHECKPOINT", 5)
     for number in range(13):
         lake.publish(facts(float(number), recorded=number), batch=f"b{number}")
     assert list((lake.folder / "observations/_delta_log").glob("*.checkpoint.parquet"))

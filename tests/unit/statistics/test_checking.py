@@ -280,3 +280,122 @@ def test_every_kind_is_shipped_and_nothing_names_a_place_or_a_year() -> None:
     for path in sorted((folder / "statistics").glob("check*.py")):
         words = set(path.read_text(encoding="utf-8").replace('"', " ").replace("'", " ").split())
         assert not {word for word in words & names if len(word) > 2} - {"qingdao"}, path  # the example of check_data
+
+
+def test_a_column_that_slipped_by_a_row() -> None:
+    frame = panel()
+    places = sorted(CITIES, key=lambda place: CATALOG.places.get(place).codes[0].code)
+    source = dict(zip(places[1:], places, strict=False))
+    slipped = planted(frame, "2016", source)
+    only = pl.col("indicator") == "gas_coverage"
+    checked = check_data(pl.concat([slipped.filter(only), frame.filter(~only)]), CATALOG)
+    (first, *others) = [one for one in checked.findings if one.severity is not Severity.INFO]
+    assert others == []
+    assert [first.evidence[key] for key in ("fault", "period", "indicator", "offset")] == [
+        "column-shift", "2016", "gas_coverage", 1,
+    ]  # fmt: skip
+    assert set(checked.quarantined.select("indicator", "period").rows()) == {("gas_coverage", "2016")}
+
+
+@pytest.mark.parametrize("nearness", [1.0, 0.25, 0.12])
+def test_rows_that_resemble_each_other_and_changed_places(nearness: float) -> None:
+    """The second row is laid near the first one, so that neither stands far out after the exchange."""
+    frame = panel()
+    one, two = CITIES[4], CITIES[9]
+    first = frame.filter(place=one).select("indicator", "period", pl.col("value").alias("first"))
+    frame = (
+        frame.join(first, on=["indicator", "period"], how="left", maintain_order="left")
+        .with_columns(
+            value=pl.when(pl.col("place") == two)
+            .then(pl.col("first") + nearness * (pl.col("value") - pl.col("first")))
+            .otherwise("value")
+        )
+        .drop("first")
+    )
+    checked = check_data(planted(frame, "2015", {one: two, two: one}), CATALOG)
+    faults = [finding for finding in checked.findings if finding.name == "data.shifted-rows"]
+    assert [finding.evidence["fault"] for finding in faults] == ["exchange"]
+    assert set(checked.quarantined["place"]) == {one, two}
+
+
+def inventory(spoilt: dict[tuple[str, str, str], float]) -> pl.DataFrame:
+    """Return new building areas of three places, by class; one class is left out where it is nothing."""
+    rows = []
+    for number, place in enumerate(CITIES[:3]):
+        for step, year in enumerate(range(2000, 2022)):
+            values = {"residential": 500.0 + 3 * step + number, "public": 80.0 + step}
+            if (step + number) % 3:
+                values["industrial"] = 9.0 + step % 2
+            values["all"] = sum(values.values())
+            rows += [
+                fact(
+                    "new_building_area",
+                    place,
+                    str(year),
+                    spoilt.get((place, str(year), code), value),
+                    building_class=code,
+                )
+                for code, value in values.items()
+            ]
+    return frame_of(rows)
+
+
+def told(frame: pl.DataFrame) -> set[tuple[Any, ...]]:
+    serious = check_data(frame, CATALOG).cells.filter(pl.col("severity") != "info")
+    return set(serious.select("check", "place", "period", "building_class").rows())
+
+
+def test_a_total_too_high_is_seen_although_parts_of_nothing_are_left_out() -> None:
+    """Sums of the other years hold without the absent class: it is nothing, not unknown."""
+    assert told(inventory({})) == set()
+    place, year = CITIES[0], "2009"  # (9 + 0) % 3 = 0: the industrial class is left out
+    assert told(inventory({(place, year, "all"): 616.0 * 1.005})) == {("parts-and-total", place, year, "all")}
+
+
+def test_a_power_of_ten_that_total_and_parts_bear_out_is_no_slip() -> None:
+    place, year = CITIES[1], "2010"
+    lone = {(place, year, "public"): 900.0}
+    borne_out = lone | {(place, year, "all"): 531.0 + 900.0 + 9.0}
+    assert ("power-of-ten", place, year, "public") in told(inventory(lone))
+    assert ("parts-and-total", place, year, "all") in told(inventory(lone))
+    checks = {row[0] for row in told(inventory(borne_out))}
+    assert "spike" in checks
+    assert not checks & {"power-of-ten", "parts-and-total"}
+
+
+def test_a_small_share_that_goes_on_is_no_fraction() -> None:
+    rows = [fact("sewage_plant_treatment_rate", place, "2015", 85.0 + number) for number, place in enumerate(CITIES)]
+    small = {"2014": 0.42, "2015": 0.41}
+    alone = [row for row in rows if row["place"] != CITIES[3]]
+    alone += [fact("sewage_plant_treatment_rate", CITIES[3], year, value) for year, value in small.items()]
+    assert check_data(frame_of(alone), CATALOG).cells.filter(check="fraction-for-percent").is_empty()
+
+
+def test_a_slip_is_not_told_again_of_its_partner() -> None:
+    rows = []
+    for number, place in enumerate(CITIES[:10]):
+        for step in range(10):
+            cover = (38.0 + number / 10 + step / 7) / (100 if (number, step) == (4, 6) else 1)
+            rows.append(fact("green_cover_rate", place, str(2010 + step), cover))
+            rows.append(fact("green_space_rate", place, str(2010 + step), 34.0 + number / 10 + step / 9))
+    serious = check_data(frame_of(rows), CATALOG).cells.filter(pl.col("severity") != "info")
+    assert set(serious["indicator"]) == {"green_cover_rate"}
+
+
+def test_what_stays_outside_of_the_usual_range_is_told_once() -> None:
+    rows = [fact("road_area_per_person", CITIES[0], str(year), 52.0) for year in range(2010, 2018)]
+    cells = check_data(frame_of(rows), CATALOG).cells.filter(check="unusual")
+    assert cells["period"].to_list() == ["2010"]
+
+
+@pytest.mark.parametrize("factor", [0.95, 1.05])
+def test_a_nation_of_which_some_divisions_are_never_listed(factor: float) -> None:
+    """What the listed ones leave over is the same every year, so that a total out of line is seen from either side."""
+    listed = [place.id for place in CATALOG.places.children("cn")][:12]
+    rows = [fact("resident_population", place, str(year), 3e7) for place in listed for year in range(2000, 2015)]
+    rows += [
+        fact("resident_population", "cn", str(year), 4e8 * (factor if year == 2007 else 1))
+        for year in range(2000, 2015)
+    ]
+    cells = check_data(frame_of(rows), CATALOG).cells.filter(check="divisions-and-total")
+    assert cells.select("place", "period").rows() == [("cn", "2007")]

@@ -159,3 +159,11 @@ def test_only_indicators_with_a_formula_are_computed(setting: Setting) -> None:
     run = density(setting)
     assert run.of_periods(["2024年"]).observations.height == 1
     assert run.of_periods(["2023"]).observations.height == 0
+
+
+@pytest.mark.parametrize("kind", ["reported", "demonstration"])
+def test_what_could_not_be_computed_is_explained_too(tmp_path: Path, kind: str) -> None:
+    setting = setting_at(tmp_path)
+    publish(setting, facts([("road_length", "qingdao", "2023", 780.0)], extent="built_up", kind=kind), "a")
+    [one] = explain_indicator(setting, density(setting), as_of=DAY)
+    assert (one.value, one.missing) == (None, ("建成区面积",))

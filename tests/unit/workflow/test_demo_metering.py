@@ -63,7 +63,11 @@ def test_nothing_is_lost_by_outage_roll_over_replacement_and_a_late_batch(
     sums = dict(house.days.read().group_by("meter").agg(pl.col("amount").sum()).iter_rows())
     assert sums == {meter.id: pytest.approx(float(meter.use.sum()), rel=1e-6) for meter in heard}
     assert (done.meters, done.buildings, done.reporting) == (30, 12, 11)
-    assert (done.first, done.last, done.coverage) == (date(2026, 1, 1), date(2026, 3, 1), pytest.approx(11 / 12, abs=1e-4))
+    assert (done.first, done.last, done.coverage) == (
+        date(2026, 1, 1),
+        date(2026, 3, 1),
+        pytest.approx(11 / 12, abs=1e-4),
+    )
     assert done.restated > 0
     assert done.co2 is not None
     lump = house.hours.read().filter((pl.col("meter") == "DB02-1") & (pl.col("spread") > 0))

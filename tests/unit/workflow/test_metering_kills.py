@@ -4,15 +4,19 @@ import multiprocessing
 import random
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from dafeng.lake.delta import DeltaLog
 from dafeng.workflow.metering import open_house
 from metering_city import NOW, batch_rows, make_city, meter_row, roll, take, work_on_batches, write_readings
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["metering_city", "multiprocessing.synchronize"])
+PROCESSES.set_forkserver_preload(
+    ["dafeng.workflow.metering_import", "dafeng.workflow.metering_rollup", "multiprocessing.synchronize"]
+)
 OF_A_BATCH = 50
 """Readings of a batch: 25 of either meter, the last of a day and the first of the next at one instant."""
 
@@ -21,9 +25,9 @@ def kill_again_and_again(folder: Path, times: int, longest: float, *, check_ever
     setting = make_city(folder, [meter_row("m"), meter_row("l", item="01A00", 上级表计="m")])
     generator, started, landed = random.Random(20261120), PROCESSES.Queue(), 0
     for number in range(times):
-        worker = PROCESSES.Process(target=work_on_batches, args=(folder, landed, started))
+        worker = PROCESSES.Process(target=work_on_batches, args=(setting, folder, landed, started))
         worker.start()
-        started.get(timeout=60)
+        started.get(timeout=120)
         worker.join(generator.uniform(0.1, longest))
         assert worker.exitcode is None
         worker.kill()
@@ -74,3 +78,37 @@ def test_killed_while_importing_compacting_and_rolling_up_loses_nothing(tmp_path
 @pytest.mark.soak
 def test_killed_a_hundred_times_loses_nothing(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path, 100, 8.0, check_every=10)
+
+
+class StoppedError(Exception):
+    """A process that ended here."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("commits", [0, 1, 3, 6])
+def test_a_roll_up_that_stops_between_two_tables_is_completed_by_the_next(
+    commits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting = make_city(tmp_path, [meter_row("m"), meter_row("l", item="01A00", 上级表计="m")])
+    for number in (0, 1):
+        take(setting, write_readings(tmp_path / "r.csv", batch_rows(number)), at=NOW + timedelta(minutes=number))
+        if number == 0:
+            roll(setting)
+    commit, made = DeltaLog.commit, 0
+
+    def stopping(self: DeltaLog, *args: Any, **more: Any) -> Any:
+        nonlocal made
+        if made == commits:
+            raise StoppedError
+        made += 1
+        return commit(self, *args, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaLog, "commit", stopping)
+        with pytest.raises(StoppedError):
+            roll(setting, at=NOW + timedelta(hours=1))
+    done = roll(setting, at=NOW + timedelta(hours=2))
+    assert not done.full
+    check_totals(setting_days=2, house=open_house(setting))
+    assert open_house(setting).restatements.read().filter(pl.col("subject") == "qingdao").height > 0
+    assert roll(setting, at=NOW + timedelta(hours=3)).published == 0
