@@ -86,8 +86,8 @@ def test_restating_late_readings_equals_reckoning_anew(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth = pl.DataFrame(
         {
-            "at": [START + timedelta(hours=number) for number in range(600)],
-            "total": 500 + np.cumsum(rng.exponential(2.0, 600)),
+            "at": [START + timedelta(hours=number) for number in range(400)],
+            "total": 500 + np.cumsum(rng.exponential(2.0, 400)),
         }
     )
     readings, found_events = spoil(truth, rng)

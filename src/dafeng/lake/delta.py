@@ -2,7 +2,7 @@
 
 The log says which files make up which version of the table. Each commit claims the next version number and fails if another
 writer took it, so that whoever reads, compares and appends does so against one state. A batch is an application transaction
-of the log: the log itself knows which batches have landed. Log entries and files are never removed.
+of the log: the log itself knows which batches have landed. Only a vacuum removes files and log entries.
 
 A data file is named ``part-<version>-<SHA-256 of its bytes>.parquet``, so that every file can be checked by itself, and only
 the log entry of that version can name it first: a file that it does not name will never be part of the table.
@@ -13,18 +13,14 @@ the least and the greatest value of chosen columns of each file, so that a reade
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import duckdb
 import polars as pl
 import polars.selectors as cs
 from deltalake import DeltaTable, Schema
@@ -33,6 +29,7 @@ from pyarrow import parquet
 
 from dafeng.base.errors import LakeError
 from dafeng.base.finding import Finding, Location
+from dafeng.lake.data_files import FILE_NAME, LIBRARY_ERRORS, NOTHING, DataFile, library_errors
 from dafeng.lake.durable import hash_file, new_file, sync_file, sync_folder
 from dafeng.lake.instants import plain_schema, without_zone
 from dafeng.lake.log_entries import (
@@ -48,8 +45,6 @@ from dafeng.lake.log_entries import (
 
 __all__ = ["DataFile", "DeltaLog", "library_errors"]
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
 ROWS_OF_GROUP: Final = 1 << 17
 _CONFIGURATION: Final = {
     "delta.appendOnly": "true",
@@ -63,71 +58,6 @@ _BUSY: Final = {  # what was removed need not stand in every checkpoint for ever
 _CHECKPOINT: Final = 100
 _BUSY_CHECKPOINT: Final = 250
 """Commits between checkpoints."""
-_FILE_NAME: Final = re.compile(r"part-\d{20}-([0-9a-f]{64})\.parquet")
-_LIBRARY_ERRORS: Final = (DeltaError, duckdb.Error, pl.exceptions.PolarsError, OSError, ValueError)
-
-
-class DataFile(NamedTuple):
-    """A Parquet file of a table."""
-
-    path: Path
-    rows: int
-    size: int
-    partition: Mapping[str, str] = _NOTHING
-    """What all its rows share, by partition column."""
-    least: Mapping[str, Any] = _NOTHING
-    """Least value by ranged column, where it has one."""
-    most: Mapping[str, Any] = _NOTHING
-    """Greatest value by ranged column, where it has one."""
-
-    @property
-    def version(self) -> int:
-        """Version of the table that brought the file."""
-        return int(self.path.name[5:25])
-
-    def fault(self, *, thorough: bool) -> str | None:
-        """Return in Chinese what is wrong with the file, None if nothing; `thorough` hashes its bytes."""
-        try:
-            size = self.path.stat().st_size
-        except OSError:
-            return "文件缺失或无法访问"
-        if size != self.size:
-            return f"文件大小为 {size} 字节，日志记为 {self.size} 字节"
-        name = _FILE_NAME.fullmatch(self.path.name)
-        try:
-            if thorough and name and hash_file(self.path) != name[1]:
-                return "文件内容与其名称中的散列值不符"
-        except OSError as error:
-            return f"文件无法读取：{error}"
-        return None
-
-
-@contextmanager
-def library_errors(doing: str, folder: Path, files: Sequence[DataFile] = ()) -> Iterator[None]:
-    """Turn what the libraries throw into a LakeError that names the faulty file."""
-    try:
-        yield
-    except _LIBRARY_ERRORS as error:
-        if _is_full(error):
-            raise LakeError(
-                f"{folder} cannot be written: {_short(error)}",
-                doing=doing,
-                expected="room on the disk",
-                next_step="make room and do it again; nothing was stored",
-            ) from error
-        faulty = [f"{file.path} ({fault})" for file in files if (fault := file.fault(thorough=True))]
-        raise LakeError(
-            f"faulty files: {'; '.join(faulty[:3])}" if faulty else f"{folder} cannot be used: {_short(error)}",
-            doing=doing,
-            expected="the files and log entries that the lake wrote, unchanged",
-            next_step="restore the folder from a backup; `dafeng doctor` lists every faulty file",
-        ) from error
-
-
-def _is_full(error: Exception) -> bool:
-    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    told = any(os.strerror(number) in str(error) for number in full)  # by libraries that keep only the words
-    return told or (isinstance(error, OSError) and error.errno in full)
 
 
 def _columns(schema: Schema) -> str:
@@ -136,12 +66,6 @@ def _columns(schema: Schema) -> str:
 
 def _aware(value: Any) -> Any:
     return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
-
-
-def _short(error: Exception, most: int = 300) -> str:
-    """Return what a library says, without the pages of its inner state."""
-    text = str(error)
-    return text if len(text) <= most else f"{text[:most]} …"
 
 
 class DeltaLog:
@@ -228,7 +152,7 @@ class DeltaLog:
 
     def _refuse_files_without_log(self) -> None:
         # The log is made before the first file: files without one are facts that nothing names any more.
-        files = sum(_FILE_NAME.fullmatch(path.name) is not None for path in self.folder.glob("part-*.parquet"))
+        files = sum(FILE_NAME.fullmatch(path.name) is not None for path in self.folder.glob("part-*.parquet"))
         if files:
             raise LakeError(
                 f"{self.folder} holds {files} data files, but its log is missing",
@@ -327,7 +251,7 @@ class DeltaLog:
             for row in actions.sort("path").iter_rows(named=True)
         )
 
-    def write(self, frame: pl.DataFrame, version: int | None, partition: Mapping[str, str] = _NOTHING) -> DataFile:
+    def write(self, frame: pl.DataFrame, version: int | None, partition: Mapping[str, str] = NOTHING) -> DataFile:
         """Write rows to a new data file that is not yet part of the table.
 
         For a version the file is safe on the disk; for none it waits under a passing name that is its own, see `renamed`.
@@ -372,7 +296,7 @@ class DeltaLog:
         sync_folder(self.folder)
         return file._replace(path=target)
 
-    def adopt(self, path: Path, partition: Mapping[str, str] = _NOTHING) -> DataFile:
+    def adopt(self, path: Path, partition: Mapping[str, str] = NOTHING) -> DataFile:
         """Take over a Parquet file that an engine wrote on this file system; it waits under a passing name, see `renamed`.
 
         Ranges come from its footer: of numbers and instants only, since footers shorten texts.
@@ -438,7 +362,7 @@ class DeltaLog:
                 return False
             self._sync_log(version)
         if version % (_BUSY_CHECKPOINT if self.busy else _CHECKPOINT) == 0:
-            with suppress(*_LIBRARY_ERRORS):  # what was committed stands; a later commit tries again
+            with suppress(*LIBRARY_ERRORS):  # what was committed stands; a later commit tries again
                 self.checkpoint(version)
         return True
 

@@ -79,6 +79,9 @@ def restate(
     """
     known = touched.join(meters.select("meter", "zone"), on="meter").filter(pl.col("first").is_not_null())
     parts: list[Restated] = []
+    own = meters.join(known, on="meter", how="semi")
+    kept = engine.frame(own)
+    happened, marked = (None if frame is None else engine.frame(frame) for frame in (events, marks))
     for cluster in _clusters(known):
         pending = cluster.with_columns(left=pl.lit(0), right=pl.lit(0))
         while pending.height:
@@ -90,9 +93,6 @@ def restate(
             if newest is not None and high is not None and high >= newest:
                 high = None
             table = engine.hold(read(low, high, names))
-            own = meters.filter(pl.col("meter").is_in(names))
-            kept = engine.frame(own)
-            happened, marked = (None if frame is None else engine.frame(frame) for frame in (events, marks))
             spans, before, after = settled_spans(engine, table, kept, checks, here, events=happened)
             before, after = before | (low is None), after | (high is None)
             done = spans.filter(before & after)

@@ -240,45 +240,40 @@ def exchanged(heights: Floats, parameters: Mapping[str, float] = _PARAMETERS) ->
     >>> exchanged(heights)
     {2: [(0, 1)]}
     """
-    found: dict[int, list[tuple[int, int]]] = {}
+    heights = heights.copy()
+    candidates: list[tuple[float, int, int, int]] = []
     for year in range(heights.shape[1]):
         own = np.nan_to_num(_nearest(heights, year, 0))
         far = np.flatnonzero(own > parameters["evidence"])
         lost = np.sort(far[np.argsort(-own[far], kind="stable")[:_MATCHED]])
-        if len(lost) < 2:
-            continue
-        own, here = own[lost], heights[:, year, lost]
-        apart = np.full((len(lost), len(lost)), np.nan)
-        for there in _around(heights[:, :, lost], year, 0):
-            for column in range(len(lost)):
-                apart[:, column] = np.fmin(apart[:, column], _distance(here, there[:, column : column + 1]))
-        known = np.isfinite(here).sum(axis=0)
-        many = np.minimum(known[:, None], known) >= parameters["figures"]
-        part = np.where(many, parameters["alike"], 1 / 3)
-        near = (
-            (apart < part * own[:, None])
-            & (many | ((apart < _FITS / 2) & (own[:, None] > _FITS)))
-            & ~np.eye(len(lost), dtype=bool)
-        )
-        gain = own[:, None] + own - apart - apart.T
-        bar = np.where(many, 2 * parameters["evidence"], _FITS)
-        pairs = _best_pairs(np.where(near & near.T & (gain >= bar), gain, 0.0))
-        if pairs:
-            found[year] = [(int(lost[one]), int(lost[two])) for one, two in pairs]
-    return found
+        gains = _gains(heights, year, lost, parameters)
+        candidates += [
+            (-float(gains[one, two]), year, int(lost[one]), int(lost[two])) for one, two in np.argwhere(np.triu(gains))
+        ]
+    found: dict[int, list[tuple[int, int]]] = {}
+    for _, year, one, two in sorted(candidates):
+        # What was found is set aside, so that the years around are not held against it.
+        if _gains(heights, year, np.array([one, two]), parameters)[0, 1]:
+            found.setdefault(year, []).append((one, two))
+            heights[:, year, [one, two]] = np.nan
+    return {year: sorted(pairs) for year, pairs in sorted(found.items())}
 
 
-def _best_pairs(gain: Floats) -> list[tuple[int, int]]:
-    """Return pairs of rows, the largest gain first and each row once."""
-    ones, twos = np.nonzero(np.triu(gain))
-    taken: set[int] = set()
-    found = []
-    for number in np.argsort(-gain[ones, twos], kind="stable"):
-        pair = int(ones[number]), int(twos[number])
-        if not taken & set(pair):
-            taken |= set(pair)
-            found.append(pair)
-    return sorted(found)
+def _gains(heights: Floats, year: int, lost: NDArray[np.int64], parameters: Mapping[str, float]) -> Floats:
+    """Return how much nearer two rows of a year are to each other's figures than to their own, 0 where not by enough."""
+    here = heights[:, year, lost]
+    own = _nearest(heights[:, :, lost], year, 0)
+    apart = np.full((len(lost), len(lost)), np.nan)
+    for there in _around(heights[:, :, lost], year, 0):
+        for column in range(len(lost)):
+            apart[:, column] = np.fmin(apart[:, column], _distance(here, there[:, column : column + 1]))
+    known = np.isfinite(here).sum(axis=0)
+    many = np.minimum(known[:, None], known) >= parameters["figures"]
+    near = apart < np.where(many, parameters["alike"], 1 / 3) * own[:, None]
+    near &= many | ((apart < _FITS / 2) & (own[:, None] > _FITS))
+    gain = own[:, None] + own - apart - apart.T
+    enough = gain >= np.where(many, 2 * parameters["evidence"], _FITS)
+    return np.where(near & near.T & enough & ~np.eye(len(lost), dtype=bool), gain, 0.0)
 
 
 class _Slip(NamedTuple):

@@ -27,6 +27,7 @@ from dafeng.metering.frames import (
     PERIOD_SCHEMA,
     SPAN_CHECKS,
     event_points,
+    kinds_of,
     local_calendar,
     meter_frame,
     span_bits,
@@ -121,7 +122,9 @@ class _Work:
     def hour_table(self, readings: Any, meters: pl.DataFrame, marks: pl.DataFrame | None) -> Any:
         """Return hours of readings as an expression."""
         tables = [None if frame is None else self.engine.frame(frame) for frame in (self.points, marks)]
-        found = intervals(readings, self.engine.frame(meters), self.checks, events=tables[0], marks=tables[1])
+        found = intervals(
+            readings, self.engine.frame(meters), self.checks, events=tables[0], marks=tables[1], kinds=kinds_of(meters)
+        )
         return hours(found, self.withheld)
 
 

@@ -215,7 +215,8 @@ def _published(
         text = pl.col("period").dt.strftime("%Y-%m" if by == "month" else "%Y")
         heard = {part.partition[: 7 if by == "month" else 4] for part in house.days.partitions()}
         parts = [part for part in parts if part in heard]  # of a month without any reading nothing is said
-        totals = table.read(low, past).filter(text.is_in(parts))
+        totals = table.read(low, past).filter(text.is_in([part for part in parts if _over(part, recorded_at)]))
+        totals = totals.filter(pl.col("place").is_in(_own_places(setting))) if house.workspace.settings.place else totals
         fresh = True
         made = {key: str(value) for key, value in table.made_from().items() if key not in ("at", "buildings")}
         result = publish(totals, setting.catalog, by=by, recorded_at=recorded_at, made_from=made)
@@ -235,6 +236,18 @@ def _published(
         )
         house.publications.restate(pl.DataFrame([row], schema=house.publications.schema), span, made_from=versions)
     return counts
+
+
+def _over(part: str, recorded_at: datetime) -> bool:
+    """Return whether a year is over: a part of it is never published as the year, its months are."""
+    return len(part) > len("2026") or int(part) < recorded_at.year
+
+
+def _own_places(setting: Setting) -> list[str]:
+    """Return the workspace's place and those below it: of the places above, its meters are no total."""
+    home = None if setting.workspace is None else setting.workspace.settings.place
+    places = setting.catalog.places
+    return [] if home is None else [place.id for place in places if home in (place.id, *places.ancestor_ids(place.id))]
 
 
 def _withdraw_stale(lake: ObservationLake, rows: pl.DataFrame, parts: Sequence[str], recorded_at: datetime) -> int:
