@@ -208,8 +208,9 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Start a standalone master and two workers as processes of their own, and give the master's address."""
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     home = Path(importlib.util.find_spec("pyspark").submodule_search_locations[0])  # type: ignore[union-attr,index]
     port = free_port()
     address = f"spark://127.0.0.1:{port}"
@@ -251,8 +252,7 @@ def cluster(tmp_path: Path) -> Iterator[str]:
 @quiet
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.skipif(not WITH_SPARK or shutil.which("java") is None, reason="no dafeng[spark] or no Java runtime")
-def test_a_real_cluster_of_two_workers_does_it(tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+def test_a_real_cluster_of_two_workers_does_it(tmp_path: Path, cluster: str) -> None:
     with open_engine(cluster, memory="512m") as engine:
         check_engine(engine, tmp_path)
         workers = engine.session.sparkContext._jsc.sc().getExecutorMemoryStatus().size() - 1  # type: ignore[attr-defined]

@@ -81,6 +81,7 @@ def test_pysail_gives_the_same_totals(tmp_path: Path, sail: str) -> None:  # noq
 @quiet
 @noisy
 @pytest.mark.soak
+@pytest.mark.cluster
 @pytest.mark.skipif(not WITH_SPARK or shutil.which("java") is None, reason="Spark or a Java runtime is not installed")
 def test_a_cluster_of_a_master_and_two_workers_gives_the_same_totals(tmp_path: Path, cluster: str) -> None:  # noqa: F811
     check_pair(make_pair(tmp_path, 60), cluster, tmp_path)
