@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
@@ -182,8 +184,8 @@ def _show_outcomes(books: list[LedgerOutcome], outcomes: list[MeterFileOutcome],
                     outcome.meters,
                     *(outcome.counts.get(word, outcome.counts.get("rows", 0) if word == "accepted" else 0) for word in words),
                     outcome.appended,
-                    "" if outcome.first is None else f"{outcome.first:%Y-%m-%d %H:%M}",
-                    "" if outcome.last is None else f"{outcome.last:%Y-%m-%d %H:%M}",
+                    "" if outcome.first is None else _local(outcome.first),
+                    "" if outcome.last is None else _local(outcome.last),
                 )
                 for outcome in outcomes
             ],
@@ -267,7 +269,7 @@ def _show_status(here: Setting, found: MeterStatus, *, problems: bool, most: int
         ["表号", "名称", "建筑", "分项", "最近读数", "状态", "完整率", "有标记的天"],
         [
             (row["meter"], row["name"], row["building"], row["item"],
-             "" if row["last"] is None else f"{row['last']:%Y-%m-%d %H:%M}Z", METER_STATES[row["state"]],
+             "" if row["last"] is None else _local(row["last"]), METER_STATES[row["state"]],
              _share(row["completeness"]), row["flags"] or "")
             for row in shown.head(most).iter_rows(named=True)
         ],
@@ -339,10 +341,10 @@ def quality(
         show_findings(found.findings, quiet=quiet)
         titles = {check.id: check.title.zh for check in here.catalog.meter_checks.values()}
         show_table(
-            "核查证据 / evidence（时间为 UTC）",
+            "核查证据 / evidence",
             ["核查", "表计", "起", "止", "值", "对照", "说明"],
             [
-                (titles.get(row["check"], row["check"]), row["meter"], f"{row['start']:%Y-%m-%d %H:%M}", f"{row['end']:%Y-%m-%d %H:%M}",
+                (titles.get(row["check"], row["check"]), row["meter"], _local(row["start"]), _local(row["end"]),
                  _number(row["value"]), _number(row["expected"]), row["detail"])
                 for row in found.flags.head(most).iter_rows(named=True)
             ],
@@ -410,3 +412,8 @@ def _share(value: float | None) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
+
+
+def _local(instant: datetime) -> str:
+    """Return an instant on the clock of the meters' place."""
+    return f"{instant.astimezone(ZoneInfo(ZONE)):%Y-%m-%d %H:%M}"

@@ -45,7 +45,7 @@ _AROUND: Final = 4
 _OUT: Final = 1.2
 """Middle distance of its rows from which on a year may stand out."""
 _REFERENCES: Final = (-2, -1, 1, 2)
-_MATCHED: Final = 200
+_MATCHED: Final = 120
 """Most rows of a year, those furthest from themselves, that are held against each other for an exchange."""
 _PARAMETERS: Final = {"rows": 3.0, "evidence": 0.7, "fitting": 3.0, "column": 2.0, "alike": 0.7, "figures": 6.0}
 
