@@ -13,7 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from dafeng.base.reading import READING_KEY
 from dafeng.base.record import Record
@@ -21,7 +23,7 @@ from dafeng.lake.batches import ATTEMPTS, too_busy
 from dafeng.lake.delta import DataFile, library_errors
 from dafeng.lake.durable import new_file, turn
 from dafeng.lake.instants import with_zone
-from dafeng.lake.reading_files import ORDER, STORED_READING, Layer, ReadingLog, listing, settle
+from dafeng.lake.reading_files import ORDER, STORED_READING, Boxes, Layer, ReadingLog, listing, settle
 
 __all__ = ["CompactedReadings", "compact_readings"]
 
@@ -86,18 +88,66 @@ def _plan(files: Sequence[DataFile], rows_of_file: int, thorough: bool) -> list[
     listed = listing(files)
     superseded = pl.col("layer") == str(Layer.SUPERSEDED)
     small = pl.col("rows") < rows_of_file // _SMALL
-    groups = settle(listed.filter(~superseded))
-    inputs = pl.concat([groups.loose, groups.rivals.filter(small), groups.calm.filter(small)])
-    partners = groups.rivals.filter(~small)
-    if partners.height and groups.loose.height and (thorough or inputs["rows"].sum() * _FEW >= partners["rows"].sum()):
-        inputs = inputs.vstack(partners)
     old = listed.filter(superseded & small)
-    plans = []
-    if inputs.height > 1 or (inputs["layer"] == str(Layer.MIXED)).any():
-        plans.append(inputs)
+    plans = _groups(listed.filter(~superseded), rows_of_file // _SMALL, thorough)
     if old.height > 1:
         plans.append(old)
     return [[files[index] for index in plan["index"].sort()] for plan in plans]
+
+
+def _groups(current: pl.DataFrame, few: int, thorough: bool) -> list[pl.DataFrame]:
+    """Return groups of the files that should be merged, such that what a group becomes meets no file outside it.
+
+    A group that would meet others takes them in, unless it is few beside them: then it waits, or is merged by itself where it
+    meets no more files than its parts did.
+    """
+    if not current.height:
+        return []
+    states = settle(current)
+    wanted = pl.concat(
+        [states.loose, states.rivals.filter(pl.col("rows") < few), states.calm.filter(pl.col("rows") < few)]
+    )
+    boxes, rows = Boxes(current), current["rows"].to_numpy()
+    asked = current["index"].is_in(wanted["index"].implode()).to_numpy()
+    groups: list[NDArray[np.bool_]] = []
+    for chain in _chains(boxes, asked):
+        group = chain
+        outside = boxes.met_by(chain) & ~chain
+        if outside.any():
+            if thorough or rows[chain].sum() * _FEW >= rows[outside].sum():
+                group = _closed(boxes, chain)
+            else:
+                known = np.logical_or.reduce([boxes.met_by(index) for index in np.flatnonzero(chain)])
+                if (outside & ~known).any():
+                    continue
+        while shared := [other for other in groups if (other & group).any()]:
+            groups = [other for other in groups if not (other & group).any()]
+            group = _closed(boxes, np.logical_or.reduce([group, *shared]))
+        if groups and not (boxes.met_by(both := groups[-1] | group) & ~both).any():
+            groups[-1] = both
+        else:
+            groups.append(group)
+    parts = [current.filter(pl.Series(group)) for group in groups]
+    return [part for part in parts if part.height > 1 or (part["layer"] == str(Layer.MIXED)).any()]
+
+
+def _closed(boxes: Boxes, group: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a group with every file that it would meet."""
+    while (met := boxes.met_by(group) & ~group).any():
+        group = group | met
+    return group
+
+
+def _chains(boxes: Boxes, asked: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Return the files asked for in groups whose spans of instants meet, directly or over others; in order of time."""
+    chains: list[NDArray[np.bool_]] = []
+    reached = None
+    for index in np.flatnonzero(asked)[np.argsort(boxes.least[1][asked], kind="stable")]:
+        if reached is None or boxes.least[1][index] > reached:
+            chains.append(np.zeros(asked.shape, dtype=bool))
+        chains[-1][index] = True
+        reached = boxes.most[1][chains[-1]].max()
+    return chains
 
 
 def _merged(log: ReadingLog, month: str, files: Sequence[DataFile], rows_of_file: int) -> list[DataFile]:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from dafeng.base.reading import READING_KEY, READING_SCHEMA
 from dafeng.lake.delta import DataFile, DeltaLog
 
-__all__ = ["ORDER", "STORED_READING", "Layer", "ReadingLog", "Settled", "settle"]
+__all__ = ["ORDER", "STORED_READING", "Boxes", "Layer", "ReadingLog", "Settled", "listing", "settle"]
 
 STORED_READING: Final[dict[str, pl.DataType]] = {**READING_SCHEMA, "serial": pl.Int64()}
 """Columns of the stored table. ``serial`` is unique and grows with each commit: commit · 2³² + row of the batch."""
@@ -172,28 +172,33 @@ def settle(files: pl.DataFrame) -> Settled:
     return Settled(*(pl.concat([files.clear(), *found]) for found in (calm, rivals, loose)))
 
 
+class Boxes:
+    """The ranges of meters and instants that files lie in, in the order of a `listing`."""
+
+    def __init__(self, part: pl.DataFrame) -> None:
+        names = np.unique(np.concatenate([part["meter_least"].to_numpy(), part["meter_most"].to_numpy()]))
+        self.least = np.stack(
+            [np.searchsorted(names, part["meter_least"].to_numpy()), part["at_least"].to_physical().to_numpy()]
+        ).astype(np.int64)
+        self.most = np.stack(
+            [np.searchsorted(names, part["meter_most"].to_numpy()), part["at_most"].to_physical().to_numpy()]
+        ).astype(np.int64)
+
+    def met_by(self, chosen: NDArray[np.bool_] | np.int_) -> NDArray[np.bool_]:
+        """Return which files meet the range that spans the chosen ones."""
+        least = self.least[:, chosen].reshape(2, -1).min(axis=1)[:, None]
+        most = self.most[:, chosen].reshape(2, -1).max(axis=1)[:, None]
+        return np.asarray(((self.least <= most) & (self.most >= least)).all(axis=0))
+
+
 def _states(part: pl.DataFrame) -> NDArray[np.int8]:
     """Return 0 for calm, 1 for rivals, 2 for loose: the largest files first are taken as those that others meet."""
-    names = np.unique(np.concatenate([part["meter_least"].to_numpy(), part["meter_most"].to_numpy()]))
-    bounds = np.stack(
-        [
-            np.searchsorted(names, part["meter_least"].to_numpy()),
-            np.searchsorted(names, part["meter_most"].to_numpy()),
-            part["at_least"].to_physical().to_numpy(),
-            part["at_most"].to_physical().to_numpy(),
-        ]
-    ).astype(np.int64)
+    boxes = Boxes(part)
     single = (part["layer"] == str(Layer.SINGLE)).to_numpy()
     taken = np.zeros(part.height, dtype=bool)
-
-    def met_by(index: np.int_) -> NDArray[np.bool_]:
-        meter_least, meter_most, at_least, at_most = bounds[:, index]
-        meters = (bounds[0] <= meter_most) & (bounds[1] >= meter_least)
-        return np.asarray(taken & meters & (bounds[2] <= at_most) & (bounds[3] >= at_least))
-
     for index in np.argsort(-part["rows"].to_numpy(), kind="stable"):  # largest first
-        taken[index] = single[index] and not met_by(index).any()
+        taken[index] = single[index] and not (taken & boxes.met_by(index)).any()
     met = np.zeros(part.height, dtype=bool)
     for index in np.flatnonzero(~taken):
-        met |= met_by(index)
+        met |= taken & boxes.met_by(index)
     return np.where(taken, np.where(met, 1, 0), 2).astype(np.int8)

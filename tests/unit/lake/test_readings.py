@@ -193,6 +193,21 @@ def test_few_late_readings_wait_beside_a_large_file(lake: ReadingLake) -> None:
     assert lake.snapshot().count == 241
 
 
+@pytest.mark.parametrize("thorough", [False, True])
+def test_compaction_makes_no_file_that_meets_others(lake: ReadingLake, thorough: bool) -> None:
+    for day in range(2, 12):  # of February; the first and the last file are small
+        hours = 2 if day in (2, 11) else 24
+        rows = [reading(meter, 24 * day + number) for meter in "abc" for number in range(hours)]
+        lake.append(frame_of(*rows), batch=f"day {day}")
+    lake.append(frame_of(reading("b", 24 * 6 + 3, 9.0, received_at=hour(999))), batch="late")
+    before = lake.snapshot().read()
+    lake.compact(rows_of_file=100, thorough=thorough)
+    current = lake.snapshot().listing.filter(pl.col("layer") != "superseded")
+    assert [part.height for part in settle(current)] == ([10, 0, 0] if thorough else [9, 1, 1])
+    assert_frame_equal(lake.snapshot().read(), before)
+    assert lake.compact(rows_of_file=100, thorough=thorough).months == ()
+
+
 def test_touched_spans_are_those_of_later_batches(lake: ReadingLake) -> None:
     lake.append(frame_of(*(reading("a", number) for number in range(0, 200, 10)), reading("b", 0)), batch="one")
     seen = lake.snapshot()
