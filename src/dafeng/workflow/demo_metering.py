@@ -65,7 +65,9 @@ class DemoMetering(Record):
     """What the roll-up found."""
 
 
-def meter_demo(setting: Setting, folder: Path, *, place: str, recorded_at: datetime, listener: Listener = silent) -> DemoMetering:
+def meter_demo(
+    setting: Setting, folder: Path, *, place: str, recorded_at: datetime, listener: Listener = silent
+) -> DemoMetering:
     """Import the demonstration's meters, readings and weather, roll up, take the late batch, and roll up again; twice is once.
 
     Parameters

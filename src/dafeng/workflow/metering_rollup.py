@@ -216,7 +216,9 @@ def _published(
         heard = {part.partition[: 7 if by == "month" else 4] for part in house.days.partitions()}
         parts = [part for part in parts if part in heard]  # of a month without any reading nothing is said
         totals = table.read(low, past).filter(text.is_in([part for part in parts if _over(part, recorded_at)]))
-        totals = totals.filter(pl.col("place").is_in(_own_places(setting))) if house.workspace.settings.place else totals
+        totals = (
+            totals.filter(pl.col("place").is_in(_own_places(setting))) if house.workspace.settings.place else totals
+        )
         fresh = True
         made = {key: str(value) for key, value in table.made_from().items() if key not in ("at", "buildings")}
         result = publish(totals, setting.catalog, by=by, recorded_at=recorded_at, made_from=made)

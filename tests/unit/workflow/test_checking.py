@@ -209,6 +209,8 @@ def test_the_file_of_cells_says_where_each_stands_and_what_to_ask(tmp_path: Path
 def test_a_file_is_checked_without_a_workspace(tmp_path: Path) -> None:
     rows = [f"常住人口,青岛市,{year}年,{900 + 10 * (year - 2012)},万人" for year in range(2012, 2024)]
     path = file_of(tmp_path, *rows, "常住人口,青岛市,2024年,10200,万人")
-    run = check_file(Setting(shipped(), None), path, ImportOptions(dataset="returns"), recorded_at=datetime(2026, 1, 1, tzinfo=UTC))
+    run = check_file(
+        Setting(shipped(), None), path, ImportOptions(dataset="returns"), recorded_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
     assert run.figures == 13
     assert [one.where.cell for one in run.findings if one.name == "data.power-of-ten"] == ["D14"]
