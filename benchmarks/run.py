@@ -114,6 +114,19 @@ def measure(name: str, folder: Path) -> dict[str, object]:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
+OTHERS = {
+    "carbon.py": "Carbon account",
+    "documents.py": "Documents",
+    "plan_reader.py": "Plan reader",
+    "obligations.py": "Obligations",
+    "rollup.py": "Roll-up of ledgers",
+    "ledgers.py": "Import of ledgers",
+    "returns.py": "A nation's returns",
+    "readings_lake.py": "The lake of readings",
+    "metering.py": "Metering",
+}
+
+
 def main(arguments: list[str]) -> None:
     if arguments[:1] == ["--step"]:
         started = time.perf_counter()
@@ -144,27 +157,10 @@ def main(arguments: list[str]) -> None:
         lines.append(
             f"| {name} | {result['seconds']:.2f} | {result['seconds'] / bare:.1f} | {result['peak_mb']:.0f} | {details} |"
         )
-    carbon = Path(__file__).with_name("carbon.py")
-    account = subprocess.run([sys.executable, str(carbon)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Carbon account", "", "`benchmarks/carbon.py`, run by `make bench` too.", "", account.strip()]
-    documents = Path(__file__).with_name("documents.py")
-    reading = subprocess.run([sys.executable, str(documents)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Documents", "", "`benchmarks/documents.py`, run by `make bench` too.", "", reading.strip()]
-    plans = Path(__file__).with_name("plan_reader.py")
-    read = subprocess.run([sys.executable, str(plans)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Plan reader", "", "`benchmarks/plan_reader.py`, run by `make bench` too.", "", read.strip()]
-    duties = Path(__file__).with_name("obligations.py")
-    checks = subprocess.run([sys.executable, str(duties)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Obligations", "", "`benchmarks/obligations.py`, run by `make bench` too.", "", checks.strip()]
-    ledgers = Path(__file__).with_name("rollup.py")
-    counted = subprocess.run([sys.executable, str(ledgers)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Roll-up of ledgers", "", "`benchmarks/rollup.py`, run by `make bench` too.", "", counted.strip()]
-    books = Path(__file__).with_name("ledgers.py")
-    imported = subprocess.run([sys.executable, str(books)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## Import of ledgers", "", "`benchmarks/ledgers.py`, run by `make bench` too.", "", imported.strip()]
-    nation = Path(__file__).with_name("returns.py")
-    returns = subprocess.run([sys.executable, str(nation)], check=True, capture_output=True, text=True).stdout
-    lines += ["", "## A nation's returns", "", "`benchmarks/returns.py`, run by `make bench` too.", "", returns.strip()]
+    for script, title in OTHERS.items():
+        path = Path(__file__).with_name(script)
+        printed = subprocess.run([sys.executable, str(path)], check=True, capture_output=True, text=True).stdout
+        lines += ["", f"## {title}", "", f"`benchmarks/{script}`, run by `make bench` too.", "", printed.strip()]
     text = "\n".join(lines) + "\n"
     RESULTS.write_text(text, encoding="utf-8")
     print(text)
