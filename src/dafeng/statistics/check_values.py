@@ -124,7 +124,9 @@ def _side_by_side(
             continue
         for basis in [series.basis] if series.basis or own.bases else sorted(bases) or [""]:
             found["" if own_extents else series.extent, series.breakdown, basis][series.indicator] = place
-    return [together for _, together in sorted(found.items(), key=lambda pair: str(pair[0])) if len(together) == len(names)]
+    return [
+        together for _, together in sorted(found.items(), key=lambda pair: str(pair[0])) if len(together) == len(names)
+    ]
 
 
 def _violations(
