@@ -25,6 +25,18 @@ from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
 from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
 from dafeng.catalog.metering_schemas import CodeMapping, Correction, EnergyItem, Holiday, MeterCheck, Quota, QuotaMethod
+from dafeng.catalog.pathway_schemas import (
+    EnergyStandard,
+    Measure,
+    PathwayMember,
+    PathwayParameter,
+    PathwayPlace,
+    PathwayQuantity,
+    PeakStudy,
+    PlanLink,
+    PublishedTotal,
+    Scenario,
+)
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.rating_schemas import Rating
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
@@ -64,8 +76,25 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "quota_methods": QuotaMethod,
     "corrections": Correction,
     "holidays": Holiday,
+    "path_members": PathwayMember,
+    "path_quantities": PathwayQuantity,
+    "path_parameters": PathwayParameter,
+    "path_places": PathwayPlace,
+    "energy_standards": EnergyStandard,
+    "measures": Measure,
+    "scenarios": Scenario,
+    "plan_links": PlanLink,
+    "published_totals": PublishedTotal,
+    "peak_studies": PeakStudy,
 }
-_IDENTITY: Final = {"terms": ("group", "code"), "seasons": ("place", "valid_from"), "holidays": ("place", "year")}
+_IDENTITY: Final = {
+    "path_members": ("axis", "code"),
+    "path_places": ("place",),
+    "plan_links": ("plan", "of"),
+    "terms": ("group", "code"),
+    "seasons": ("place", "valid_from"),
+    "holidays": ("place", "year"),
+}
 _BREAKDOWN_GROUPS: Final = {
     "building_class": ("building_class",),
     "carrier": ("carrier",),
@@ -241,6 +270,11 @@ class Catalog:
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     holidays : tuple of Holiday
+    path_members : tuple of PathwayMember
+    path_quantities, path_parameters, path_places, energy_standards, measures, scenarios : dict
+        Pathways, by id (places by place).
+    plan_links : tuple of PlanLink
+    published_totals, peak_studies : dict
     digest : str
         SHA-256 over names and bytes of all catalog files, kept in the manifest of a run.
     """
@@ -276,6 +310,16 @@ class Catalog:
         self.quota_methods: dict[str, QuotaMethod] = entries.of("quota_methods", QuotaMethod)
         self.corrections: dict[str, Correction] = entries.of("corrections", Correction)
         self.holidays = tuple(entries.of("holidays", Holiday).values())
+        self.path_members = tuple(entries.of("path_members", PathwayMember).values())
+        self.path_quantities = entries.of("path_quantities", PathwayQuantity)
+        self.path_parameters = entries.of("path_parameters", PathwayParameter)
+        self.path_places = entries.of("path_places", PathwayPlace)
+        self.energy_standards = entries.of("energy_standards", EnergyStandard)
+        self.measures = entries.of("measures", Measure)
+        self.scenarios = entries.of("scenarios", Scenario)
+        self.plan_links = tuple(entries.of("plan_links", PlanLink).values())
+        self.published_totals = entries.of("published_totals", PublishedTotal)
+        self.peak_studies = entries.of("peak_studies", PeakStudy)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():
