@@ -41,7 +41,9 @@ COMMANDS: Final[dict[str, str]] = {
     "doctor": "检查安装与工作区 / check the installation",
 }
 """Commands and their one-line help; the module of each has the same name."""
-_EXTRAS: Final = {"geopandas": "maps", "pyogrio": "maps", "pyproj": "maps", "shapely": "maps", "pyspark": "spark"}
+_EXTRAS: Final = {"geopandas": "maps", "pyogrio": "maps", "pyproj": "maps", "shapely": "maps", "pyspark": "spark",
+    "paho": "mqtt", "pymodbus": "modbus",
+}
 """Package to the extra that brings it."""
 
 
