@@ -124,6 +124,9 @@ OTHERS = {
     "returns.py": "A nation's returns",
     "readings_lake.py": "The lake of readings",
     "metering.py": "Metering",
+    "bench_gateway.py": "Gateway: frames to durable acknowledgements",
+    "stock.py": "Turnover of the building stock",
+    "pathways.py": "Pathways",
 }
 
 

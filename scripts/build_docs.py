@@ -36,6 +36,7 @@ from dafeng.catalog import (
     statistics_schemas,
 )
 from dafeng.catalog.ledger_schemas import Register, Rollup
+from dafeng.catalog.pathway_schemas import Change, Measure, PathwayParameter, PlanLink
 from dafeng.catalog.schemas import Indicator
 from dafeng.cli import COMMANDS, command
 
@@ -358,6 +359,155 @@ def command_page() -> str:
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
+def pathway_parameter_page() -> str:
+    catalog = load_catalog()
+    parameters, quantities = list(catalog.path_parameters.values()), catalog.path_quantities
+    listed = ("cn", "jilin", "shandong", "qingdao")
+    grades = ("A", "B", "C")
+    text = (
+        f"# Pathway parameters\n\n{len(parameters)} parameters of {len(quantities)} quantities for "
+        f"{len({one.place for one in parameters})} places; what each means in the equations: "
+        "[pathways](../explanation/building-stock.md); how to put your own in place of a placeholder: "
+        "[pathway parameters](../how-to/pathway-parameters.md). What a place does not state is borrowed from the place above "
+        "it and marked so. A: found in the source. B, C: 待核; C is a judgement that local data should replace. Low and high are the "
+        "5th and 95th percentile; every parameter's own sources, years and derivations stand in `catalog/data/pathways/`.\n"
+    )
+    counts = {
+        (one.id, where, grade_): sum(
+            item.quantity == one.id and item.grade.value == grade_ and (item.place if item.place in listed else "provinces") == where
+            for item in parameters
+        )
+        for one in quantities.values()
+        for where in (*listed, "provinces")
+        for grade_ in grades
+    }  # fmt: skip
+    text += "\n## How many, by quantity, place and grade\n\n" + table(
+        ["quantity", "name", "unit", "axes", *(f"{where} A/B/C" for where in (*listed, "provinces")), "default"],
+        [
+            (f"`{one.id}`", one.title.zh, one.unit, ", ".join(one.axes),
+             *("/".join(str(counts[one.id, where, each]) for each in grades)
+               if any(counts[one.id, where, each] for each in grades) else "" for where in (*listed, "provinces")),
+             "" if one.default is None else f"{one.default:g}")
+            for one in quantities.values()
+        ],
+    )  # fmt: skip
+    for where in listed:
+        text += f"\n## {catalog.place_name(where)} `{where}`\n\n" + table(
+            ["quantity", "of", "2000", "2020", "2030", "last", "unit", "group", "source", "grade"],
+            [
+                (f"`{one.quantity}`", ", ".join(one.of.values()), *(parameter_value(one, year) for year in (2000, 2020, 2030)),
+                 parameter_value(one, one.points[-1].year, named=True), one.unit, one.group, one.source, grade(one))
+                for one in parameters if one.place == where
+            ],
+        )  # fmt: skip
+    rest = sorted({one.place for one in parameters} - set(listed), key=list(catalog.path_places).index)
+    shown = ("population", "urban-share", "grid-factor", "heat-index", "heat-service-urban", "district-urban")
+    text += "\n## The other provinces, 2020\n\n" + table(
+        ["place", "zone", *shown, "stated"],
+        [
+            (catalog.place_name(where), catalog.path_places[where].zone,
+             *(parameter_value(catalog.path_parameters[f"{where}-{name}"], 2020) if f"{where}-{name}" in catalog.path_parameters else ""
+               for name in shown),
+             sum(one.place == where for one in parameters))
+            for where in rest
+        ],
+    )  # fmt: skip
+    return text + (
+        "\nUnits: 万人, %, kgCO2/kWh, kWh/m2 a season, share, share. Population and urban share are census and yearbook values (B); grid factors "
+        "are official from 2021 (A); the rest is derived (C).\n"
+    )
+
+
+def parameter_value(parameter: PathwayParameter, year: int, *, named: bool = False) -> str:
+    """Return a parameter's value of a year, between the points stated in a straight line, with its range where a point gives one."""
+    points = parameter.points
+    if not named and (year < points[0].year or year > points[-1].year) and len(points) > 1:
+        return ""
+    at = next((one for one in points if one.year == year), points[0] if len(points) == 1 else None)
+    if at is None:
+        before = max((one for one in points if one.year < year), key=lambda one: one.year)
+        after = min((one for one in points if one.year > year), key=lambda one: one.year)
+        share = (year - before.year) / (after.year - before.year)
+        return f"{before.value + share * (after.value - before.value):.4g}"
+    span = f" ({at.low:g}–{at.high:g})" if at.low is not None and at.high is not None else ""
+    curve = parameter.curve
+    towards = f" → {curve.ceiling:g}" if named and curve is not None else ""
+    return (f"{at.year}: " if named else "") + f"{at.value:g}{span}{towards}"
+
+
+def measure_page() -> str:
+    catalog = load_catalog()
+    text = (
+        f"# Measures and scenarios\n\n{len(catalog.measures)} measures (措施) that pathways know, in the order in which they act; how they act: "
+        "[scenarios](../explanation/scenarios.md); how to use them: [write a scenario](../how-to/write-a-scenario.md). Costs keep their "
+        "price year and are not converted; `MC…` is the row of the cost table. 待核 marks grades B and C.\n\n## What each changes\n\n"
+    )
+    ordered = sorted(catalog.measures.values(), key=lambda one: (one.order, one.id))
+    text += table(
+        ["order", "id", "名称", "unit", "changes", "limits", "interactions", "life", "source", "grade", "note"],
+        [
+            (one.order, f"`{one.id}`", one.title.zh + ("" if one.abates else " ▲"), one.unit,
+             "; ".join(change_text(change) for change in one.changes), measure_limits(one),
+             "; ".join(f"{each.kind} `{each.measure}`" + (f" ×{each.factor:g}" if each.kind == "scales" else "")
+                       for each in one.interactions),
+             "" if one.lifetime is None else f"{one.lifetime:g}", one.source, grade(one), one.note)
+            for one in ordered
+        ],
+    )  # fmt: skip
+    text += "\n▲ may raise emissions in some years: more of it is not always less carbon.\n\n## What each costs\n\n" + table(
+        ["measure", "名称", "kind", "value", "range", "unit", "price year", "per", "row", "grade"],
+        [
+            (f"`{one.id}`", one.title.zh, cost.kind, f"{cost.value:g}",
+             "" if cost.low is None or cost.high is None else f"{cost.low:g}–{cost.high:g}",
+             cost.unit, cost.price_year, one.activity, cost.at, grade(cost))
+            for one in ordered for cost in one.costs
+        ],
+    )  # fmt: skip
+    text += "\n## Scenarios\n\n" + table(
+        ["id", "名称", "on", "place", "plan", "pace", "measures", "note"],
+        [
+            (f"`{one.id}`", one.title.zh, one.base, one.place, one.plan, one.pace if one.plan else "", len(one.measures) or "", one.note)
+            for one in catalog.scenarios.values()
+        ],
+    )  # fmt: skip
+    for plan_id in dict.fromkeys(link.plan for link in catalog.plan_links):
+        text += f"\n## What becomes of {catalog.plans[plan_id].title.zh} `{plan_id}`\n\n" + table(
+            ["target, obligation or task", "measure", "reads", "level or scale", "solved for", "why nothing", "grade", "note"],
+            [
+                (f"`{link.of}`", link.measure, link.reads if link.measure else "", link_level(link), link.result, link.why_not,
+                 grade(link), link.note)
+                for link in catalog.plan_links if link.plan == plan_id
+            ],
+        )  # fmt: skip
+    return text
+
+
+def change_text(change: Change) -> str:
+    """Return one change of a measure as `quantity[members] how amount`."""
+    members = f"[{', '.join(change.of.values())}]" if change.of else ""
+    amount = "" if change.per_level == 1 else f" {change.per_level:g}"
+    times = "" if change.times == "one" else f" per {change.times}"
+    givers = f" from {', '.join(change.taken_from)}" if change.taken_from else ""
+    return f"`{change.quantity}`{members} {change.how}{amount}{times}{givers}"
+
+
+def measure_limits(measure: Measure) -> str:
+    named = {
+        "at most": measure.most,
+        "at least": measure.least,
+        "a year": measure.yearly_most,
+        "from": measure.from_year,
+    }
+    return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+
+
+def link_level(link: PlanLink) -> str:
+    if link.measure is None:
+        return ""
+    before = f", less {link.before:g}" if link.before else ""
+    return (f"level {link.level:g}" if link.level is not None else f"× {link.scale:g}") + before
+
+
 PAGES = {
     "indicators.md": indicator_page,
     "plans.md": plan_page,
@@ -366,6 +516,8 @@ PAGES = {
     "forms.md": form_page,
     "sets.md": set_page,
     "metering.md": metering_page,
+    "pathway-parameters.md": pathway_parameter_page,
+    "measures.md": measure_page,
     "errors.md": error_page,
     "records.md": record_page,
     "commands.md": command_page,

@@ -79,7 +79,7 @@ UNIT_NAMES: Final[dict[str, str]] = {
     "吨": "t", "t": "t", "千克": "kg", "公斤": "kg", "kg": "kg", "克": "gram",
     "吨标准煤": "tce", "吨标煤": "tce", "tce": "tce", "千克标准煤": "kgce", "公斤标准煤": "kgce", "kgce": "kgce", "标准煤": "tce",
     "千瓦时": "kWh", "度": "kWh", "kwh": "kWh", "kw·h": "kWh", "兆瓦时": "MWh", "mwh": "MWh", "吉瓦时": "GWh", "gwh": "GWh", "太瓦时": "1000 * GWh", "twh": "1000 * GWh", "度电": "kWh",
-    "千瓦": "kW", "kw": "kW", "兆瓦": "MW", "mw": "MW", "吉瓦": "GW", "gw": "GW", "瓦": "watt", "w": "watt", "kwp": "kW", "吉焦": "GJ", "gj": "GJ", "mj": "MJ", "兆焦": "MJ", "太焦": "1000 * GJ",
+    "千瓦": "kW", "kw": "kW", "兆瓦": "MW", "mw": "MW", "吉瓦": "GW", "gw": "GW", "瓦": "watt", "w": "watt", "kwp": "kW", "吉焦": "GJ", "gj": "GJ", "mj": "MJ", "兆焦": "MJ", "太焦": "1000 * GJ", "艾焦": "1e9 * GJ", "ej": "1e9 * GJ",
     "兆帕": "MPa", "mpa": "MPa", "千帕": "kPa", "kpa": "kPa",
     "吨二氧化碳": "tCO2", "吨co2": "tCO2", "tco2": "tCO2", "吨二氧化碳当量": "tCO2", "tco2e": "tCO2", "kgco2": "kgCO2",
     "mtco2": "1e6 * tCO2", "千克二氧化碳": "kgCO2", "公斤二氧化碳": "kgCO2",
@@ -89,8 +89,8 @@ UNIT_NAMES: Final[dict[str, str]] = {
     "幢": "item", "组": "item", "批": "item", "批次": "item", "只": "item", "根": "item", "支": "item", "间": "item", "株": "item",
     "棵": "item", "起": "item", "场": "item", "例": "item", "门": "item", "名": "person", "位": "item", "人次": "item", "次": "item",
     "车位": "item", "泊位": "item", "床位": "item", "分": "score_point", "倍": "ratio", "星": "ratio", "级": "ratio", "星级": "ratio",
-    "人": "person", "户": "household", "层": "storey", "是否": "yes_no",
-    "天": "day", "日": "day", "小时": "hour", "分钟": "minute", "h": "hour", "年": "year", "a": "year", "秒": "second",
+    "人": "person", "户": "household", "层": "storey", "是否": "yes_no", "person": "person", "household": "household",
+    "天": "day", "日": "day", "小时": "hour", "分钟": "minute", "h": "hour", "年": "year", "a": "year", "year": "year", "秒": "second",
     "°c·d": "kelvin * day", "度日": "kelvin * day", "k·d": "kelvin * day", "m2·k": "m**2 * kelvin", "平方米·开": "m**2 * kelvin", "勒克斯": "lux", "lx": "lux", "比": "ratio", "比值": "ratio",
 }  # fmt: skip
 """Unit names as documents, yearbooks and forms write them, after width folding, with their pint expression."""

@@ -23,6 +23,7 @@ from dafeng.catalog.carbon_schemas import Boundary, Factor, factor_units
 from dafeng.catalog.decision_schemas import FactQuarantine, PlanDecision
 from dafeng.catalog.drafting_schemas import BodyLevels, Descent
 from dafeng.catalog.expression import FieldType
+from dafeng.catalog.gateway_schemas import GatewayProfile
 from dafeng.catalog.ledger_schemas import RecordLink, Register, Rollup, Rulebook
 from dafeng.catalog.metering_schemas import CodeMapping, Correction, EnergyItem, Holiday, MeterCheck, Quota, QuotaMethod
 from dafeng.catalog.pathway_schemas import (
@@ -43,7 +44,7 @@ from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, Proj
 from dafeng.catalog.statistics_schemas import DataCheck, Form, IndicatorSet
 from dafeng.catalog.yaml_source import YamlDocument, read_yaml
 
-__all__ = ["Catalog", "Entries", "read_entries", "shipped_folder"]
+__all__ = ["Catalog", "Entries", "read_entries", "read_file_entries", "shipped_folder"]
 
 _SECTIONS: Final[dict[str, type[Record]]] = {
     "sources": Source,
@@ -76,6 +77,7 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "quota_methods": QuotaMethod,
     "corrections": Correction,
     "holidays": Holiday,
+    "gateway_profiles": GatewayProfile,
     "path_members": PathwayMember,
     "path_quantities": PathwayQuantity,
     "path_parameters": PathwayParameter,
@@ -150,6 +152,23 @@ def read_entries(folders: Sequence[Path]) -> tuple[Entries, list[Finding]]:
             if document is not None and document.data is not None:
                 findings += _take(document, entries, seen)
     entries.digest = digest.hexdigest()
+    return entries, findings
+
+
+def read_file_entries(path: Path) -> tuple[Entries, list[Finding]]:
+    """Read one YAML file of catalog entries that lies in no catalog folder, an overlay of a scenario say.
+
+    Returns
+    -------
+    entries : Entries
+        Entries that fit their schema.
+    findings : list of Finding
+        Every fault of the file.
+    """
+    entries = Entries()
+    document, findings = read_yaml(path)
+    if document is not None and document.data is not None:
+        findings = [*findings, *_take(document, entries, {})]
     return entries, findings
 
 
@@ -266,7 +285,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, quota_methods, corrections : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, quota_methods, corrections, gateway_profiles : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     holidays : tuple of Holiday
@@ -309,6 +328,7 @@ class Catalog:
         self.quotas: dict[str, Quota] = entries.of("quotas", Quota)
         self.quota_methods: dict[str, QuotaMethod] = entries.of("quota_methods", QuotaMethod)
         self.corrections: dict[str, Correction] = entries.of("corrections", Correction)
+        self.gateway_profiles: dict[str, GatewayProfile] = entries.of("gateway_profiles", GatewayProfile)
         self.holidays = tuple(entries.of("holidays", Holiday).values())
         self.path_members = tuple(entries.of("path_members", PathwayMember).values())
         self.path_quantities = entries.of("path_quantities", PathwayQuantity)

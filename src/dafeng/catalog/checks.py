@@ -16,6 +16,7 @@ from dafeng.catalog.carbon_checks import check_boundaries, check_factors
 from dafeng.catalog.catalog import Catalog, Entries
 from dafeng.catalog.expression import FieldType, check_expression, expression_names
 from dafeng.catalog.form_checks import check_forms
+from dafeng.catalog.gateway_checks import check_gateway_profiles
 from dafeng.catalog.ledger_checks import check_ledgers
 from dafeng.catalog.metering_checks import check_metering
 from dafeng.catalog.plan_schemas import Plan
@@ -105,6 +106,7 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         check_boundaries,
         check_ledgers,
         check_metering,
+        check_gateway_profiles,
         check_quotas,
         check_data_checks,
         check_sets,

@@ -19,6 +19,7 @@ __all__ = [
     "LevelPoint",
     "Measure",
     "MeasureCost",
+    "Meets",
     "ParameterCurve",
     "ParameterPoint",
     "PathwayMember",
@@ -51,6 +52,8 @@ class PathwayMember(Record):
     """Carrier that a technology or heat source takes in."""
     end_use: str | None = None
     """End use that a technology serves."""
+    unit: str | None = None
+    """Unit in which a municipal service is counted."""
     modelled: bool = True
     """Whether it is a row of the model's arrays; False for a parent that only holds values."""
 
@@ -61,6 +64,8 @@ class Between(StrEnum):
     LINEAR = "linear"
     GEOMETRIC = "geometric"
     STEP = "step"
+    SMOOTH = "smooth"
+    """Monotone cubic (Fritsch and Carlson 1980): no corners, so that yearly changes, completions say, have no steps."""
 
 
 class PathwayQuantity(Record):
@@ -72,6 +77,8 @@ class PathwayQuantity(Record):
     """Name."""
     unit: str
     """Canonical unit."""
+    member_unit: Literal["times", "per"] | None = None
+    """Whether the unit of the member (`PathwayMember.unit`) multiplies or divides it."""
     axes: tuple[str, ...] = ()
     """Axes of its array, before year and draw."""
     between: Between = Between.LINEAR
@@ -86,6 +93,8 @@ class PathwayQuantity(Record):
     """Value where nothing is stated; None where the model cannot run without one."""
     frozen: bool = False
     """Whether the frozen scenario holds it at its value of the base year."""
+    extensive: bool = False
+    """Whether it grows with the place: what is borrowed from a wider place is taken by share of population."""
     plausible: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """Plausible range by level of the place, against values in another unit."""
     note: str | None = None
@@ -246,6 +255,8 @@ class Change(Record):
     """Amount per unit of level."""
     taken_from: tuple[str, ...] = ()
     """Members that give way, for shift; all others where empty."""
+    times: Literal["one", "area", "people"] = "one"
+    """For add: the amount is per m2 of the segment's floor area, or per head of the population, of the place and year."""
 
 
 class MeasureCost(Record):
@@ -304,8 +315,10 @@ class Measure(Record):
     """What it changes, in this order."""
     most: float | None = None
     """Largest level."""
+    least: float | None = None
+    """Smallest level; for a measure that sets upper bounds, the furthest that it can go."""
     yearly_most: float | None = None
-    """Largest rise of the level in a year."""
+    """Largest rise of the level in a year; largest fall for a measure that sets upper bounds."""
     from_year: int | None = None
     """First year in which it can act."""
     activity: str | None = None
@@ -328,6 +341,19 @@ class Measure(Record):
     """Remark."""
 
 
+class Meets(Record):
+    """A result of the model that a measure is to reach: its levels are scaled until it does."""
+
+    result: str
+    """Result: code that the pathways room knows."""
+    year: int
+    """Year in which it is reached."""
+    value: float = Field(allow_inf_nan=False)
+    """Value to reach, in the result's canonical unit."""
+    since: int | None = None
+    """First year of a sum over years; the value of `year` alone where None."""
+
+
 class ScenarioMeasure(Record):
     """A measure at its levels in a scenario."""
 
@@ -335,6 +361,12 @@ class ScenarioMeasure(Record):
     """Measure id."""
     levels: tuple[LevelPoint, ...] = Field(min_length=1)
     """Levels by year."""
+    rises_from: int | None = None
+    """Year from whose own value it rises in a straight line to the first level; without it the first level comes at once."""
+    until: int | None = None
+    """Last year in which it acts; it goes on where None."""
+    meets: Meets | None = None
+    """What its levels, times a share from 0 to 1, are to reach; they act in full until that share is found."""
     because: tuple[str, ...] = ()
     """Targets, obligations or tasks from which it comes: `<plan>#<id>`."""
     note: str | None = None
@@ -353,7 +385,7 @@ class Scenario(Record):
     place: str | None = None
     """Place for which it is meant; any where None."""
     plan: str | None = None
-    """Plan whose targets are its measures by the plan's links."""
+    """Plan whose targets are its measures by the plan's links; `nearest` for that of the place or the nearest above it."""
     pace: Literal["full", "present"] = "full"
     """Whether the plan is met in full, or goes on at its present pace."""
     frozen: bool = False
@@ -387,6 +419,17 @@ class PlanLink(Record):
     """Level in the base year, from which it rises; that of the trend where None."""
     by: int | None = None
     """Year, where the target states none."""
+    until: int | None = None
+    """Last year in which it acts; a yearly amount ends with its target's date where None, everything else goes on."""
+    reads: Literal["level", "yearly", "total"] = "level"
+    """level: the value is the level at the date. yearly: the total is spread evenly over its years, which is the level of each.
+    total: the total by the date is the level; a yearly duty is summed over its years."""
+    since: int | None = None
+    """First year over which a total is spread or a yearly duty summed; the target's own where it states one."""
+    before: float = 0.0
+    """Part of the value that was there before, taken off first; unit of the value."""
+    result: str | None = None
+    """Result of the model that has to meet the value: the level is solved, and what is stated here is its largest."""
     why_not: str | None = None
     """Reason in Chinese, where it has no effect in the model."""
     grade: Grade

@@ -5,7 +5,6 @@ Command modules are loaded by name when they are called, so that one command nev
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
@@ -19,6 +18,7 @@ from typer.core import TyperGroup
 
 from dafeng import __version__
 from dafeng.base.errors import DafengError, ExitCode, InputError, UsageError
+from dafeng.cli.lazy import load_module
 from dafeng.cli.output import note, show_error
 
 __all__ = ["COMMANDS", "command", "main"]
@@ -31,20 +31,18 @@ COMMANDS: Final[dict[str, str]] = {
     "map": "地图：路网、绿地、服务半径 / indicators from maps",
     "ledger": "台账：填报簿、导入、查看、同一对象、汇总 / ledgers",
     "meter": "计量：读数、质量、汇总、定额、上报 / metering",
+    "gateway": "网关：上线、接收、状态、解码 / gateways of meters",
     "project": "项目：义务核查、项目总表、评价 / projects",
     "assess": "各目标现状与前景 / where every target stands",
     "checkup": "城市体检与专项指标评价 / check-ups by sets of indicators",
     "carbon": "碳核算：核算、因子、解释、重述 / carbon accounts",
     "peak": "是否达峰 / whether a series has peaked",
+    "path": "达峰情景：测算、比较、抽样、措施贡献、校准、导出 / pathways to the peak",
     "report": "责任分工表与年度报告 / responsibility list and yearly report",
     "catalog": "目录：检查、指标、地方 / catalog",
     "doctor": "检查安装与工作区 / check the installation",
 }
 """Commands and their one-line help; the module of each has the same name."""
-_EXTRAS: Final = {"geopandas": "maps", "pyogrio": "maps", "pyproj": "maps", "shapely": "maps", "pyspark": "spark",
-    "paho": "mqtt", "pymodbus": "modbus",
-}
-"""Package to the extra that brings it."""
 
 
 class LazyGroup(TyperGroup):
@@ -58,18 +56,7 @@ class LazyGroup(TyperGroup):
         """Return a command, loading its module."""
         if cmd_name not in COMMANDS:
             return None
-        try:
-            module = importlib.import_module(f"dafeng.cli.{cmd_name}")
-        except ModuleNotFoundError as error:
-            extra = _EXTRAS.get((error.name or "").partition(".")[0])
-            if extra is None:
-                raise
-            raise UsageError(
-                f"{error.name} 没有安装 / is not installed",
-                doing=f"dafeng {cmd_name}",
-                expected=f"可选组件 {extra} / the extra {extra}",
-                next_step=f"pip install 'dafeng[{extra}]'",
-            ) from error
+        module = load_module(cmd_name, doing=f"dafeng {cmd_name}")
         found = typer.main.get_command(module.app)
         found.name = cmd_name
         found.short_help = COMMANDS[cmd_name]

@@ -16,7 +16,15 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from dafeng.base.record import Record
-from dafeng.reports.figure_content import FlowPaths, OutlookPanels, StackedAreas, StatusBars, Waterfall
+from dafeng.reports.figure_content import (
+    FanChart,
+    FlowPaths,
+    OutlookPanels,
+    StackedAreas,
+    StatusBars,
+    Waterfall,
+    Wedges,
+)
 
 __all__ = [
     "STATE_SHAPES",
@@ -300,7 +308,10 @@ class Figure(Record):
     """What a reader who does not see the figure needs to know."""
     link: str | None = Field(default=None, pattern=_ANCHOR)
     """Anchor of the rows that state its data and sources."""
-    content: Annotated[OutlookPanels | StatusBars | StackedAreas | FlowPaths | Waterfall, Field(discriminator="kind")]
+    content: Annotated[
+        OutlookPanels | StatusBars | StackedAreas | FlowPaths | Waterfall | FanChart | Wedges,
+        Field(discriminator="kind"),
+    ]
     """What is drawn."""
 
 

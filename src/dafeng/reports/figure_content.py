@@ -1,4 +1,4 @@
-"""What figures show, as records: small multiples of targets, bars of states, and those of the account. Pixels come last."""
+"""What figures show, as records: targets, bars of states, the account, and pathways. Pixels come last."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dafeng.base.record import Record
 
 __all__ = [
     "AreaPart",
+    "Fan",
+    "FanChart",
     "FlowLink",
     "FlowNode",
     "FlowPaths",
@@ -23,6 +25,7 @@ __all__ = [
     "StatusCount",
     "Waterfall",
     "WaterfallStep",
+    "Wedges",
 ]
 
 
@@ -223,3 +226,54 @@ class Waterfall(Record):
     """Contributions, in the order of the identity."""
     last: WaterfallStep
     """Total at the end."""
+
+
+class Fan(Record):
+    """The band of one scenario: median, and the 5th and 95th percentile."""
+
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    low: tuple[float, ...]
+    """5th percentile, one a year."""
+    middle: tuple[float, ...]
+    """Median."""
+    high: tuple[float, ...]
+    """95th percentile."""
+
+
+class FanChart(Record):
+    """Scenarios of one boundary with their bands, beside what was accounted for, and the promised year."""
+
+    kind: Literal["fans"] = "fans"
+    unit: str
+    """Unit as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    years: tuple[int, ...]
+    """Years of the bands, rising."""
+    fans: tuple[Fan, ...]
+    """Scenarios; the first is drawn with its band, the others as medians with their ends."""
+    history: tuple[SeriesPoint, ...] = ()
+    """Accounted values."""
+    deadline: int | None = None
+    """Promised year of the peak."""
+
+
+class Wedges(Record):
+    """What measures take off between two scenarios: parts from the upper line down, which end at the lower line."""
+
+    kind: Literal["wedges"] = "wedges"
+    unit: str
+    """Unit as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    years: tuple[int, ...]
+    """Years, rising."""
+    upper: AreaPart
+    """Scenario without the measures."""
+    parts: tuple[AreaPart, ...]
+    """What each measure takes off; negative where it adds."""
+    lower: AreaPart
+    """Scenario with all of them."""

@@ -22,8 +22,18 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dafeng.reports.document import STATE_SHAPES, Figure
-from dafeng.reports.figure_content import FlowPaths, OutlookPanel, OutlookPanels, StackedAreas, StatusBars, Waterfall
+from dafeng.reports.figure_content import (
+    FanChart,
+    FlowPaths,
+    OutlookPanel,
+    OutlookPanels,
+    StackedAreas,
+    StatusBars,
+    Waterfall,
+    Wedges,
+)
 from dafeng.reports.figures_carbon import draw_areas, draw_flows, draw_waterfall, flows_height
+from dafeng.reports.figures_pathway import draw_fans, draw_wedges
 from dafeng.reports.fonts import FontReport, figure_family
 from dafeng.reports.wording import text_width
 
@@ -89,6 +99,8 @@ def figure_size(figure: Figure) -> tuple[float, float]:
     if isinstance(content, OutlookPanels):
         rows = max(1, math.ceil(len(content.panels) / content.across))
         return _PAPER_WIDTH, 0.45 + 1.62 * rows
+    if isinstance(content, FanChart | Wedges):
+        return _PAPER_WIDTH, 3.3
     if isinstance(content, StackedAreas | Waterfall):
         return _PAPER_WIDTH, 2.9
     if isinstance(content, FlowPaths):
@@ -135,6 +147,10 @@ def _draw(figure: Figure, *, chinese: bool) -> Canvas:
             draw_flows(canvas, figure.content, chinese=chinese)
         case Waterfall():
             draw_waterfall(canvas, figure.content, chinese=chinese)
+        case FanChart():
+            draw_fans(canvas, figure.content, chinese=chinese)
+        case Wedges():
+            draw_wedges(canvas, figure.content, chinese=chinese)
     return canvas
 
 

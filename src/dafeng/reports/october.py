@@ -55,6 +55,14 @@ from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text
 from dafeng.reports.october_figures import outlook_figure, status_figure
 from dafeng.reports.october_request import UNBUILT, OctoberRequest
 from dafeng.reports.october_tables import chapter_table, gap_table, progress_table, target_table
+from dafeng.reports.pathway_chapter import ANNEX_TITLE as PATHWAY_TITLE
+from dafeng.reports.pathway_chapter import (
+    PathwayFacts,
+    pathway_annex,
+    pathway_basis,
+    pathway_clause,
+    pathway_paragraph,
+)
 from dafeng.reports.status_words import group_counts
 from dafeng.reports.wording import date_zh, joined, written_unit
 
@@ -81,6 +89,7 @@ def october_report(
     ledgers: LedgerFacts | None = None,
     checkup: CheckUpFacts | None = None,
     metering: MeteringFacts | None = None,
+    pathways: PathwayFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -101,6 +110,8 @@ def october_report(
         What ledgers say; with it the report gains a paragraph in section 一, a problem in section 四 and the next annex.
     checkup : CheckUpFacts, optional
         What sets of indicators say; with it the report gains as much again.
+    pathways : PathwayFacts, optional
+        Scenarios of the promised peak; with it the report gains a clause in the summary, a paragraph in section 一 and an annex.
     metering : MeteringFacts, optional
         What monitored buildings used; with it the report gains a paragraph in section 一 and an annex.
 
@@ -118,14 +129,19 @@ def october_report(
         "典型案例",
         "数据来源与口径说明",
         *[ANNEX_TITLE] * (carbon is not None),
+        *[PATHWAY_TITLE] * (pathways is not None),
         *[LEDGER_TITLE] * (ledgers is not None),
         *[CHECKUP_TITLE] * (checkup is not None),
         *[METERING_TITLE] * (metering is not None),
     )
     labels = {title: f"附件{number}" for number, title in enumerate(annexes, start=1)}
-    label, of_checkup, of_metering = (labels.get(title, "") for title in (LEDGER_TITLE, CHECKUP_TITLE, METERING_TITLE))
+    label, of_checkup, of_metering, of_pathways = (
+        labels.get(title, "") for title in (LEDGER_TITLE, CHECKUP_TITLE, METERING_TITLE, PATHWAY_TITLE)
+    )
     if carbon is not None:
         request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
+    if pathways is not None:
+        request = replace(request, remarks=(*request.remarks, pathway_basis(of_pathways)))
     if ledgers is not None:
         request = replace(request, remarks=(*request.remarks, ledger_basis(label)))
     if checkup is not None:
@@ -133,13 +149,14 @@ def october_report(
     if metering is not None:
         request = replace(request, remarks=(*request.remarks, metering_basis(of_metering)))
     blocks: list[Block] = [
-        *_summary(facts, request, carbon),
+        *_summary(facts, request, carbon, pathways),
         PageBreak(),
         Title(text=subject),
         Addressee(text=addressee),
         _lead(facts),
         *_section_targets(facts),
         *([] if carbon is None else [carbon_paragraph(carbon)]),
+        *([] if pathways is None else [pathway_paragraph(pathways, of_pathways)]),
         *([] if ledgers is None else [ledger_paragraph(ledgers, label)]),
         *([] if checkup is None else [checkup_paragraph(checkup, of_checkup)]),
         *([] if metering is None else [metering_paragraph(metering, of_metering)]),
@@ -168,6 +185,9 @@ def october_report(
     ]
     if carbon is not None:
         blocks += carbon_annex(carbon, plan, first_figure=1 + sum(isinstance(block, Figure) for block in blocks))
+    if pathways is not None:
+        figures = sum(isinstance(block, Figure) for block in blocks)
+        blocks += pathway_annex(pathways, of_pathways, first_figure=1 + figures)
     if ledgers is not None:
         blocks += ledger_annex(ledgers, label, year=request.year)
     if checkup is not None:
@@ -219,7 +239,9 @@ def _text(text: str, *inputs: str) -> Paragraph:
     return Paragraph(runs=(Run(text=text),), inputs=inputs)
 
 
-def _summary(facts: OctoberFacts, request: OctoberRequest, carbon: CarbonFacts | None) -> list[Block]:
+def _summary(
+    facts: OctoberFacts, request: OctoberRequest, carbon: CarbonFacts | None, pathways: PathwayFacts | None
+) -> list[Block]:
     """Page one: what a head of office needs to know."""
     counts = facts.counts
     items = [KeyFigure(label="目标", value=str(sum(counts.values())))]
@@ -234,7 +256,7 @@ def _summary(facts: OctoberFacts, request: OctoberRequest, carbon: CarbonFacts |
         Heading(level=1, text="领导摘要"),
         Note(text=f"{facts.assessment.title}　{request.year}年度　数据截至{date_zh(facts.assessment.as_of)}"),
         KeyFigures(items=tuple(items)),
-        _text(f"达峰承诺：{_peak(facts, carbon)}", "peak"),
+        _text(f"达峰承诺：{_peak(facts, carbon, pathways)}", "peak"),
     ]
     if worst:
         blocks += [_text(f"最需关注的{_NUMERALS[len(worst) - 1]}项："), gap_table(facts, worst)]
@@ -257,13 +279,14 @@ def _summary(facts: OctoberFacts, request: OctoberRequest, carbon: CarbonFacts |
     return blocks
 
 
-def _peak(facts: OctoberFacts, carbon: CarbonFacts | None) -> str:
+def _peak(facts: OctoberFacts, carbon: CarbonFacts | None, pathways: PathwayFacts | None) -> str:
     peak = facts.plan.peak
     if peak is None:
         return "方案未写明达峰年份。"
     scope = facts.catalog.term("boundary_scope", peak.boundary)
     history = "" if carbon is None else f"；{peak_clause(carbon)}"
-    return f"{peak.by}年底前达峰，边界为{scope}（方案{peak.clause}）{history}；达峰概率的测算暂未建设，不作判断。"
+    outlook = "本报告未作达峰情景测算" if pathways is None else pathway_clause(pathways)
+    return f"{peak.by}年底前达峰，边界为{scope}（方案{peak.clause}）{history}；{outlook}。"
 
 
 def _lead(facts: OctoberFacts) -> Paragraph:

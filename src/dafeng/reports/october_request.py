@@ -11,7 +11,7 @@ from dafeng.reports.october_facts import OctoberScope
 
 __all__ = ["UNBUILT", "OctoberRequest"]
 
-UNBUILT: Final = ("达峰情景与达峰概率", "最小成本措施组合")
+UNBUILT: Final = ("最小成本措施组合",)
 """Parts that the yearly report will carry once they are built; until then they are named as 暂未建设."""
 
 

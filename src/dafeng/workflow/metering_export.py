@@ -150,11 +150,13 @@ def building_hours(house: MeterHouse, setting: Setting, register: MeterRegister,
         .filter(
             (pl.col("second") >= pl.col("opens")) & (pl.col("closes").is_null() | (pl.col("second") < pl.col("closes")))
         )
-        .select("meter", period="hour", expected=pl.lit(3600, pl.Int64))
+        .select("meter", period=_on_the_clock(pl.col("hour")), expected=pl.lit(3600, pl.Int64))
     )
     month = shown_items(house.building_months.read(day.replace(day=1), day + timedelta(days=1)))
     with open_engine("duckdb") as engine:
-        heard = engine.frame(hours.select(list(HOUR_SCHEMA)).rename({"hour": "period"}))
+        heard = engine.frame(
+            hours.select(list(HOUR_SCHEMA)).with_columns(period=_on_the_clock(pl.col("hour"))).drop("hour")
+        )
         direct = direct_totals(heard, engine.frame(expected), engine.frame(counting_weights(register, setting.catalog)))
         own = month.filter((pl.col("part") == "total") & (pl.col("basis") == "main"))
         decided = deciding(engine.frame(own.filter(pl.col("covered") > 0)))
@@ -163,17 +165,29 @@ def building_hours(house: MeterHouse, setting: Setting, register: MeterRegister,
     whole = (pl.col("part") == "total") & (pl.col("covered") == pl.col("expected")) & pl.col("amount").is_not_null()
     return (
         rows.filter(whole)
-        .select("building", "item", start=pl.col("period").cast(pl.Datetime("us", "UTC")), value="amount")
+        .with_columns(local=pl.col("period").cast(pl.Datetime("us")).dt.replace_time_zone(ZONE))
+        .select("building", "item", start=pl.col("local").dt.convert_time_zone("UTC"), value="amount")
         .with_columns(end=pl.col("start") + timedelta(hours=1))
         .select("building", "item", "start", "end", "value")
         .sort("building", "item", "start")
     )
 
 
+def _on_the_clock(hour: pl.Expr) -> pl.Expr:
+    """Return an hour as its place's clock shows it, since the month of the clock decides which meters count."""
+    return hour.dt.convert_time_zone(ZONE).dt.replace_time_zone("UTC")
+
+
 def export_day(
-    setting: Setting, day: date, *, centre: str, recorded_at: datetime, policy: RatePolicy | None = None
+    setting: Setting,
+    day: date,
+    *,
+    centre: str,
+    recorded_at: datetime,
+    policy: RatePolicy | None = None,
+    hour: datetime | None = None,
 ) -> tuple[DailyPack, pl.DataFrame]:
-    """Return the daily files of a day for the upper centre, and the hours that they hold.
+    """Return the daily files of a day, or of one hour of it, for the upper centre, and the hours that they hold.
 
     Parameters
     ----------
@@ -185,16 +199,20 @@ def export_day(
     recorded_at : datetime
         Factors published later are not known.
     policy : RatePolicy, optional
+    hour : datetime, optional
+        Its first instant, where only one hour is wanted.
 
     Raises
     ------
     NotEnoughDataError
-        Nothing is known of the day.
+        Nothing is known of the day or hour.
     """
     house = open_house(setting)
     register = read_register(setting, house)
     hours = building_hours(house, setting, register, day) if house.building_months.version >= 0 else pl.DataFrame()
     hours = hours.filter(pl.col("building").is_in(list(register.buildings))) if hours.height else hours
+    if hour is not None and hours.height:
+        hours = hours.filter(pl.col("start") == hour)
     if hours.is_empty():
         raise NotEnoughDataError(
             f"{day} 没有完整的小时值 / no complete hour",

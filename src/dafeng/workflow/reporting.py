@@ -41,11 +41,13 @@ from dafeng.reports import (
 )
 from dafeng.reports.checkup_chapter import CheckUpFacts
 from dafeng.reports.metering_chapter import MeteringFacts
+from dafeng.reports.pathway_chapter import PathwayFacts
 from dafeng.workflow.assessing import assess, chosen_plan
 from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
 from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.metering_report import NO_METERING, metering_for_report
+from dafeng.workflow.path_report import NO_PATHWAYS, pathways_for_report
 from dafeng.workflow.setting import Setting
 
 __all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render", "write_paper"]
@@ -145,7 +147,7 @@ def build_report(
         )
     else:
         if body_id is None:
-            chapters = _chapters(setting, plan, year or as_of.year, as_of, known_at, names, listener)
+            chapters = _chapters(setting, plan, judged, year or as_of.year, as_of, known_at, names, listener)
         report = _october(
             setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, chapters
         )
@@ -177,10 +179,16 @@ class _Chapters:
     ledgers: LedgerFacts | None = None
     checkup: CheckUpFacts | None = None
     metering: MeteringFacts | None = None
+    pathways: PathwayFacts | None = None
 
     def lacking(self) -> tuple[tuple[str, str], ...]:
         """Return the remarks on what is not there."""
-        remarks = ((self.carbon, NO_ACCOUNT), (self.ledgers, NO_LEDGERS), (self.metering, NO_METERING))
+        remarks = (
+            (self.carbon, NO_ACCOUNT),
+            (self.pathways, NO_PATHWAYS),
+            (self.ledgers, NO_LEDGERS),
+            (self.metering, NO_METERING),
+        )
         return tuple(remark for chapter, remark in remarks if chapter is None)
 
     def manifest(self) -> dict[str, Any]:
@@ -188,6 +196,8 @@ class _Chapters:
         said: dict[str, Any] = {}
         if self.carbon is not None:
             said["carbon"] = self.carbon.manifest()
+        if self.pathways is not None:
+            said["pathways"] = self.pathways.manifest()
         if self.ledgers is not None:
             said["ledgers"] = self.ledgers.manifest()
         if self.checkup is not None:
@@ -203,15 +213,25 @@ class _Chapters:
 
 
 def _chapters(
-    setting: Setting, plan: Plan, year: int, as_of: date, known_at: date | None, names: Names, listener: Listener
+    setting: Setting,
+    plan: Plan,
+    judged: Assessment,
+    year: int,
+    as_of: date,
+    known_at: date | None,
+    names: Names,
+    listener: Listener,
 ) -> _Chapters:
     listener("核算碳排放 / account for carbon", 0, None)
     carbon = carbon_for_report(setting, plan, as_of=as_of, known_at=known_at)
     listener("汇总台账、核查义务 / ledgers and obligations", 0, None)
     ledgers = ledgers_for_report(setting, plan, as_of=as_of, known_at=known_at, year=year, names=names)
+    listener("达峰情景 / pathways", 0, None)
+    pathways = pathways_for_report(setting, plan, judged=judged, carbon=carbon)
     listener("指标集评价、能耗监测 / check-up and metering", 0, None)
     return _Chapters(
         carbon=carbon,
+        pathways=pathways,
         ledgers=ledgers,
         checkup=checkup_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
         metering=metering_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
