@@ -39,7 +39,13 @@ def broker(folder: Path, *lines: str, port: int | None = None) -> Iterator[int]:
     port = port or free_port()
     folder.mkdir(exist_ok=True)
     config = folder / "mosquitto.conf"
-    settings = ["persistence true", f"persistence_location {folder}/", "max_queued_messages 0", f"listener {port} 127.0.0.1"]
+    settings = [
+        "user root",
+        "persistence true",
+        f"persistence_location {folder}/",
+        "max_queued_messages 0",
+        f"listener {port} 127.0.0.1",
+    ]
     config.write_text("\n".join([*settings, *(lines or ["allow_anonymous true"])]) + "\n")
     assert MOSQUITTO is not None
     process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -19,6 +19,7 @@ from dafeng.catalog.form_checks import check_forms
 from dafeng.catalog.gateway_checks import check_gateway_profiles
 from dafeng.catalog.ledger_checks import check_ledgers
 from dafeng.catalog.metering_checks import check_metering
+from dafeng.catalog.pathway_checks import check_pathways
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.quota_checks import check_quotas
 from dafeng.catalog.schemas import Adapter, Indicator
@@ -111,6 +112,7 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         check_data_checks,
         check_sets,
         check_forms,
+        check_pathways,
     ):
         step(checker)
     return checker.findings

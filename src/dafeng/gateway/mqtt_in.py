@@ -8,8 +8,10 @@ everything else happens in the thread of the server's sockets.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import ssl
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -45,8 +47,10 @@ _KEPT: Final = 10_000
 _REFUSED_AT_ONCE: Final = 500
 _DRAIN_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 30.0
+_CALLBACKS: Final = ("on_connect", "on_connect_fail", "on_disconnect", "on_pre_connect", "on_subscribe", "on_message")
 _SIZE_BEYOND: Final = 4
 """A broker of MQTT 5 is told not to send messages of so many times the limit: smaller ones are refused here, and noted."""
+logging.getLogger("paho").setLevel(logging.CRITICAL)  # what is wrong is said here, as events
 
 
 class _Message(NamedTuple):
@@ -132,6 +136,7 @@ class MqttInput:
         self._lock = threading.Lock()
         self._wire = threading.Lock()
         self._generation = 0
+        self._client: mqtt.Client | None = None
         self._room = threading.Semaphore(settings.outstanding)
         self._closing = threading.Event()
         self._pending: deque[_Arrival] = deque()
@@ -153,7 +158,6 @@ class MqttInput:
         """
         self._loop = asyncio.get_running_loop()
         self._given_up = asyncio.Event()
-        self._client = self._make_client()
         began = self.server.now()
         self._heard = dict.fromkeys(self._listed, began)
         await asyncio.to_thread(self._connect)
@@ -188,12 +192,8 @@ class MqttInput:
         if settings.tls is not None:
             client.tls_set_context(_tls(settings))
         client.reconnect_delay_set(min_delay=1, max_delay=int(settings.longest_wait_seconds))
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_pre_connect = self._on_pre_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
+        for name in _CALLBACKS:
+            setattr(client, name, getattr(self, f"_{name}"))
         return client
 
     def _connect(self) -> None:
@@ -205,16 +205,26 @@ class MqttInput:
             said.ReceiveMaximum = settings.outstanding
             said.MaximumPacketSize = settings.message_bytes * _SIZE_BEYOND
             more = {"clean_start": False, "properties": said}
+        client = self._make_client()
         with self._wire:
-            if not self._closing.is_set():
-                self._client.connect_async(settings.host, settings.port_used, settings.keep_alive, **more)
-                self._client.loop_start()
+            if self._closing.is_set():
+                return
+            with self._lock:
+                self._generation += 1
+                self._client = client
+            client.connect_async(settings.host, settings.port_used, settings.keep_alive, **more)
+            client.loop_start()
 
     def _disconnect(self) -> None:
         """Say good-bye after the acknowledgements that are queued, and end the network thread."""
-        with self._wire:
-            self._client.disconnect()
-            self._client.loop_stop()
+        with self._wire, self._lock:
+            client, self._client = self._client, None
+            self._generation += 1
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
+            for name in _CALLBACKS:
+                setattr(client, name, None)  # the library closes its sockets when nothing holds the client any more
 
     def give_up(self, why: str) -> None:
         """Part from the broker: what it is not told of it sends again after a while."""
@@ -241,7 +251,11 @@ class MqttInput:
                 except (OSError, sqlite3.Error):
                     continue
             self._given_up.clear()
-            await asyncio.to_thread(self._connect)
+            try:
+                await asyncio.to_thread(self._connect)
+            except InputError as error:  # a certificate that could be read before
+                self._given_up.set()
+                self.server.tell("mqtt.away", Severity.ERROR, address=self._address, detail=error.problem)
 
     # what the network thread calls
 
@@ -264,7 +278,9 @@ class MqttInput:
         self._call(self._came, bool(flags.session_present))
 
     def _on_connect_fail(self, client: mqtt.Client, userdata: object) -> None:
-        self._call(self._away, "cannot be reached")
+        self._call(
+            self._away, f"cannot be reached: {sys.exc_info()[1] or 'no connection'}"
+        )  # called while it is handled
 
     def _on_disconnect(self, client: mqtt.Client, userdata: object, flags: Any, reason: Any, properties: Any) -> None:
         self._new_generation()
@@ -399,7 +415,7 @@ class MqttInput:
         while self._pending and self._pending[0].left < 0 and not self._pending[0].failed:
             message = self._pending.popleft().message
             with self._lock:  # no other connection can come between the look and the word
-                if message.generation == self._generation:
+                if self._client is not None and message.generation == self._generation:
                     self._client.ack(message.mid, message.qos)
 
     # refused messages

@@ -333,9 +333,7 @@ def _with(inputs: Inputs, parameters: Sequence[PathwayParameter]) -> Inputs:
     return inputs.with_arrays(calibration_carrier=array)
 
 
-def _residual(
-    place: str, last: int, scatter: float, memory: float, source: str, day: date
-) -> list[PathwayParameter]:
+def _residual(place: str, last: int, scatter: float, memory: float, source: str, day: date) -> list[PathwayParameter]:
     of, why = {"component": "direct_building"}, "清单与模型之比的逐年变化，各省合并；历史为零，末年之后起算"
     return [
         PathwayParameter(
@@ -366,7 +364,10 @@ def _gaps(
             groups.setdefault(name, []).append(cell)
     found = []
     for name, members in groups.items():
-        seen = sum((history.emissions[cell][since] for cell in members if cell in history.emissions), start=np.zeros(len(years)))
+        seen = sum(
+            (history.emissions[cell][since] for cell in members if cell in history.emissions),
+            start=np.zeros(len(years)),
+        )
         whole = float(seen.sum())
         if whole <= 0:
             continue
@@ -420,7 +421,9 @@ def calibrate_area(
     """
     outcome = run(book.arrays())
     at = int(np.flatnonzero(outcome.years == year)[0])
-    rows = [row for row, code in enumerate(outcome.axes.members("building_class")) if outcome.axes.segment(code) == segment]
+    rows = [
+        row for row, code in enumerate(outcome.axes.members("building_class")) if outcome.axes.segment(code) == segment
+    ]
     ratio = float(outcome.area[rows, at, 0].sum()) / area
     old = book.resolved["floor_per_head"].cells[(segment,)]
 

@@ -96,9 +96,7 @@ def _constant(parameter: PathwayParameter) -> PathwayParameter:
     return parameter.model_copy(update={"points": parameter.points[:1], "curve": None})
 
 
-def _continued(
-    parameter: PathwayParameter, year: int, quantity: PathwayQuantity, damping: float
-) -> PathwayParameter:
+def _continued(parameter: PathwayParameter, year: int, quantity: PathwayQuantity, damping: float) -> PathwayParameter:
     seen = tuple(point for point in parameter.points if point.year <= year)
     last = seen[-1]
     back = next((point for point in reversed(seen[:-1]) if last.year - point.year >= _SHORTEST), None)
@@ -114,12 +112,16 @@ def _continued(
     share = quantity.most is not None and quantity.least == 0 and quantity.sums_to_one is None and quantity.most <= 1
     if share or quantity.sums_to_one is not None or min(last.value, back.value, low) <= 0:
         growth = (last.value - back.value) / apart
-        calm, middle, keen = (start + growth * by for start, by in ((low, 0 * damped), (last.value, damped), (high, steps)))
+        calm, middle, keen = (
+            start + growth * by for start, by in ((low, 0 * damped), (last.value, damped), (high, steps))
+        )
         if growth < 0:
             calm, keen = low + growth * steps, high + 0 * damped
     else:
         growth = float(np.clip(np.log(last.value / back.value) / apart, -_MOST_GROWTH, _MOST_GROWTH))
-        calm, middle, keen = (start * np.exp(growth * by) for start, by in ((low, 0 * damped), (last.value, damped), (high, steps)))
+        calm, middle, keen = (
+            start * np.exp(growth * by) for start, by in ((low, 0 * damped), (last.value, damped), (high, steps))
+        )
         if growth < 0:
             calm, keen = low * np.exp(growth * steps), high + 0 * damped
     ends = [np.maximum(one, 0.0) if quantity.least == 0 else one for one in (calm, middle, keen)]

@@ -37,8 +37,8 @@ Array = NDArray[np.float64]
 
 FAN: Final = {"p05": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
 """Quantiles of a fan; the mean stands beside them."""
-LEVEL_YEARS: Final = tuple(range(2005, 2061, 5))
-"""Years whose levels a summary gives, with the base year."""
+LEVEL_YEARS: Final = tuple(range(2000, 2061))
+"""Years whose levels a summary gives."""
 PEAK_YEARS: Final = tuple(range(2025, 2061))
 """Years for which a summary gives P(peak ≤ year)."""
 RULE_YEARS: Final = (2025, 2030, 2035, 2040)

@@ -18,7 +18,15 @@ from dafeng.base.record import Record
 from dafeng.catalog import Catalog
 from dafeng.catalog.pathway_schemas import PeakStudy, PublishedTotal
 from dafeng.catalog.schemas import Grade
-from dafeng.pathways.calibration import MEMORY, FuelHistory, fuel_cells, fuel_factors, residual_scale, step_size, yearly_steps
+from dafeng.pathways.calibration import (
+    MEMORY,
+    FuelHistory,
+    fuel_cells,
+    fuel_factors,
+    residual_scale,
+    step_size,
+    yearly_steps,
+)
 from dafeng.pathways.hindsight import DAMPING, Hindsight, as_known, hold_standards
 from dafeng.pathways.model import Outcome, run
 from dafeng.pathways.quantities import InputBook, read_inputs
@@ -209,7 +217,11 @@ def backcast(
             next_step="add published_totals, or move the year",
         )
     plain = read_inputs(catalog, place)
-    known = as_known(plain.parameters, cut, catalog.path_quantities, keep=later, damping=damping) if hindsight else Hindsight(cut, (), (), ())
+    known = (
+        as_known(plain.parameters, cut, catalog.path_quantities, keep=later, damping=damping)
+        if hindsight
+        else Hindsight(cut, (), (), ())
+    )
     book = read_inputs(catalog, place, parameters=known.parameters) if hindsight else plain
     years, urban, rural = _energies(book, None, cut if hindsight else None)
     growth = _growth_years(years, cut, damping)
@@ -327,6 +339,8 @@ class TotalRow(Record):
     """Remark on the published value."""
 
 
+_UNLIKE: Final = ("whole_process_co2",)
+"""Scopes that are published with infrastructure, which the model has not: not compared in level."""
 _CANONICAL: Final = {"energy": "tce", "co2": "tCO2", "floor": "m**2", "electricity": "kWh"}
 
 
@@ -347,7 +361,7 @@ def compare_totals(
     for one in catalog.published_totals.values():
         if (one.publisher, one.place) != (publisher, outcome.place) or (scopes is not None and one.scope not in scopes):
             continue
-        series = scope_series(outcome, one.scope)
+        series = None if one.scope in _UNLIKE else scope_series(outcome, one.scope)
         at = np.flatnonzero(outcome.years == one.year)
         if series is None or not len(at):
             continue
@@ -439,12 +453,18 @@ def rolling_origins(
                 found = np.flatnonzero(whole.years == origin + later)
                 if len(found) and np.isfinite(whole.total[found[0]]):
                     error = float(np.log(whole.total[found[0]] / central[origin + later - first]))
-                    grown = later**0.5 if memory >= 1 else residual_scale(size, memory) / size * (1 - memory ** (2 * later)) ** 0.5
+                    grown = (
+                        later**0.5
+                        if memory >= 1
+                        else residual_scale(size, memory) / size * (1 - memory ** (2 * later)) ** 0.5
+                    )
                     cases.append((origin, later, error, 1.6448536 * size * grown))
     table = np.array(cases)
     groups = [(0, 0), *((origin, 0) for origin in origins), *((0, later) for later in range(1, ahead + 1))]
     return tuple(
-        _coverage(origin, later, table[((table[:, 0] == origin) | (origin == 0)) & ((table[:, 1] == later) | (later == 0))])
+        _coverage(
+            origin, later, table[((table[:, 0] == origin) | (origin == 0)) & ((table[:, 1] == later) | (later == 0))]
+        )
         for origin, later in groups
     )
 

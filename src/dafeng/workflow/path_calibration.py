@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +16,31 @@ from dafeng.base.errors import NotEnoughDataError
 from dafeng.catalog import Catalog
 from dafeng.catalog.pathway_schemas import PathwayParameter
 from dafeng.intake import import_table
-from dafeng.pathways.calibration import Calibration, FuelHistory, calibrate_area, calibrate_fuels, fuel_cells, yearly_steps
-from dafeng.pathways.model import run
+from dafeng.pathways.calibration import (
+    Calibration,
+    FuelHistory,
+    calibrate_area,
+    calibrate_fuels,
+    fuel_cells,
+    yearly_steps,
+)
+from dafeng.pathways.ensemble import Total, ensemble
+from dafeng.pathways.model import Outcome, run
+from dafeng.pathways.peaks import peak_years
 from dafeng.pathways.quantities import InputBook, read_inputs
+from dafeng.pathways.scenarios import resolve_scenario
+from dafeng.pathways.solving import solve_scenario
+from dafeng.pathways.validation import Backcast, StudyRow, backcast, beside_studies, scope_series
 from dafeng.workflow.facts import need_workspace
 from dafeng.workflow.setting import Setting
 
 __all__ = [
     "BOUNDARY",
+    "VARIANTS",
     "AreaGap",
     "PlaceCalibration",
+    "backcasts",
+    "beside_published_studies",
     "calibrate_place",
     "calibration_yaml",
     "fuel_histories",
@@ -43,8 +58,22 @@ _SEGMENTS: Final = {
     "urban-households": "urban_residential",
     "rural-households": "rural_residential",
 }
-_FUELS: Final = {"coal": "coal", "lpg": "lpg", "gas": "natural_gas", "natural_gas": "natural_gas", "manufactured_gas": "natural_gas"}
+_FUELS: Final = {
+    "coal": "coal",
+    "lpg": "lpg",
+    "gas": "natural_gas",
+    "natural_gas": "natural_gas",
+    "manufactured_gas": "natural_gas",
+}
 _FEWEST_PLACES: Final = 5
+VARIANTS: Final[dict[str, dict[str, Any]]] = {
+    "known-drivers": {},
+    "projected-drivers": {"later": ()},
+    "shipped-parameters": {"hindsight": False},
+}
+"""Back-casts that are reported side by side: with people, floor area and coal for a kWh as they came; with nothing later than the
+year of the cut; and with the parameters as shipped, which is no test out of sample."""
+_LIKE: Final = {"frozen": "frozen", "trend": "trend", "plan": "plan-full", "plan-plus": "plan-plus"}
 _AREAS: Final = {
     "urban_residential": ("floor_area_urban_residential",),
     "rural_residential": ("floor_area_rural_residential",),
@@ -167,7 +196,13 @@ def plain_book(catalog: Catalog, place: str) -> InputBook:
     book = read_inputs(catalog, place)
     fitted = [one for one in book.parameters if one.id in calibrated and one.quantity == "calibration_carrier"]
     ones = tuple(
-        one.model_copy(update={"id": f"plain-{one.id}", "place": place, "points": (one.points[0].model_copy(update={"value": 1.0}),)})
+        one.model_copy(
+            update={
+                "id": f"plain-{one.id}",
+                "place": place,
+                "points": (one.points[0].model_copy(update={"value": 1.0}),),
+            }
+        )
         for one in fitted
     )
     return read_inputs(catalog, place, parameters=ones) if ones else book
@@ -256,12 +291,16 @@ def calibrate_place(
             modelled = sum(fuel_cells(inputs, outcome).values(), start=np.zeros(len(outcome.years)))
             panel.append(yearly_steps(history, modelled, int(outcome.years[0])))
     factors = calibrate_fuels(book, cut[nearest], checked_on=checked_on, panel=panel)
+    if nearest != place:
+        words = f"{catalog.place_name(place)}没有分部门分燃料的清单，各系数借自{catalog.place_name(nearest)}"
+        factors = replace(factors, borrowed=(words, *factors.borrowed))
     return PlaceCalibration(
-        gaps if activity else tuple(AreaGap(one.series, one.publisher, one.year, one.observed, one.modelled, False) for one in gaps),
+        gaps
+        if activity
+        else tuple(AreaGap(one.series, one.publisher, one.year, one.observed, one.modelled, False) for one in gaps),
         factors,
         (*(areas if activity else ()), *factors.parameters),
     )
-
 
 
 def _plain_of(book: InputBook, catalog: Catalog) -> tuple[PathwayParameter, ...]:
@@ -304,7 +343,59 @@ def write_calibration(setting: Setting, done: PlaceCalibration) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"parameters_calibrated_{done.factors.place}.yaml"
     path.write_text(
-        calibration_yaml(done.parameters, title=f"由 dafeng path calibrate 写入：{done.factors.place}，历史到 {done.factors.last_year} 年"),
+        calibration_yaml(
+            done.parameters,
+            title=f"由 dafeng path calibrate 写入：{done.factors.place}，历史到 {done.factors.last_year} 年",
+        ),
         encoding="utf-8",
     )
     return path
+
+
+def backcasts(catalog: Catalog, *, cut: int = 2014, draws: int = 512, seed: int = 2014) -> dict[str, Backcast]:
+    """Return the back-casts of `VARIANTS`."""
+    return {name: backcast(catalog, cut=cut, draws=draws, seed=seed, **options) for name, options in VARIANTS.items()}
+
+
+def beside_published_studies(catalog: Catalog, *, draws: int = 128, seed: int = 20260101) -> tuple[StudyRow, ...]:
+    """Set every study of the peak beside our most similar scenario: same place, same scope, same kind of scenario.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    draws, seed : int
+    """
+    ours: dict[str, tuple[str, tuple[int, int, int], float] | str] = {}
+    wanted: dict[tuple[str, str], list[str]] = {}
+    probe = {
+        place: run(read_inputs(catalog, place).arrays())
+        for place in sorted({one.place for one in catalog.peak_studies.values()})
+    }
+    for study in catalog.peak_studies.values():
+        if study.like not in _LIKE:
+            ours[study.id] = "没有相近的情景或地方"
+        elif scope_series(probe[study.place], study.scope) is None:
+            ours[study.id] = f"模型没有口径 {study.scope}"
+        else:
+            wanted.setdefault((study.place, _LIKE[study.like]), []).append(study.id)
+    for (place, scenario), names in wanted.items():
+        book = read_inputs(catalog, place)
+        resolved = solve_scenario(resolve_scenario(catalog, scenario, place=place), book)
+        scopes = sorted({catalog.peak_studies[name].scope for name in names})
+        found = ensemble(
+            book, resolved, draws=draws, seed=seed, keep=(), totals={scope: _series_of(scope) for scope in scopes}
+        )
+        for name in names:
+            study = catalog.peak_studies[name]
+            peaks = peak_years(found.series[study.scope], found.years)
+            years = (peaks.year_quantile(0.05), peaks.year_quantile(0.5), peaks.year_quantile(0.95))
+            ours[name] = (scenario, years, float(np.median(peaks.level)) / 1e6)
+    return beside_studies(tuple(catalog.peak_studies.values()), ours)
+
+
+def _series_of(scope: str) -> Total:
+    def total(outcome: Outcome) -> np.ndarray[Any, np.dtype[np.float64]]:
+        series = scope_series(outcome, scope)
+        return np.zeros((len(outcome.years), 1)) if series is None else series
+
+    return total

@@ -20,7 +20,7 @@ from dafeng.gateway.registry import Registry
 from dafeng.gateway.status import read_status
 from dafeng.workflow.metering import open_house
 from dafeng.workflow.setting import Setting
-from gateway_broker import MOSQUITTO, TOPIC, broker, free_port, listening, send, settings_of, start_holding
+from gateway_broker import MOSQUITTO, broker, free_port, listening, send, settings_of, start_holding
 from gateway_clients import NOW, Running, account_of, make_setting, options_of, until
 
 pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="Mosquitto is not installed")
@@ -56,7 +56,10 @@ def test_messages_become_readings_and_the_status_shows_the_gateway(tmp_path: Pat
     setting = make_setting(tmp_path / "w")
 
     async def work() -> None:
-        async with Running(setting, options_of(port=0)) as here, listening(here.server, settings_of(port, protocol=protocol)):
+        async with (
+            Running(setting, options_of(port=0)) as here,
+            listening(here.server, settings_of(port, protocol=protocol)),
+        ):
             await until(lambda: here.told("mqtt.connected"))
             await asyncio.sleep(0.05)
             await send(port, *(message(number) for number in range(20)))
@@ -67,7 +70,12 @@ def test_messages_become_readings_and_the_status_shows_the_gateway(tmp_path: Pat
             report = read_status(setting.workspace.root / DATABASE_FILE)
             assert report is not None
             [gateway] = report.gateways
-            assert (gateway.gateway, gateway.connected, gateway.packets, gateway.address) == ("91", True, 20, "mqtt:127.0.0.1")
+            assert (gateway.gateway, gateway.connected, gateway.packets, gateway.address) == (
+                "91",
+                True,
+                20,
+                "mqtt:127.0.0.1",
+            )
             assert gateway.last_reading == "2026-11-20T00:19:00+00:00"
         assert not here.server.board.of("370202A001", "91").connected
 
@@ -168,7 +176,11 @@ def test_bad_messages_are_noted_acknowledged_and_block_nothing(tmp_path: Path) -
     with broker(tmp_path / "m") as port:
         run(work)
     assert sorted(stored(setting)["value"].to_list()) == [7.0, 101.0]
-    reasons = [name.removeprefix("gateway.mqtt-") for (name,) in table(setting, "SELECT name FROM notes ORDER BY id") if "gateway.mqtt" in name]
+    reasons = [
+        name.removeprefix("gateway.mqtt-")
+        for (name,) in table(setting, "SELECT name FROM notes ORDER BY id")
+        if "gateway.mqtt" in name
+    ]
     assert reasons == [
         "message.not-json", "message.not-json", "message.oversize", "message.sender-differs", "reading.form",
         "message.unknown-gateway", "message.suspended",
@@ -261,7 +273,3 @@ def test_tls_and_password_are_used_and_the_password_is_not_told(tmp_path: Path) 
 
     with broker(tmp_path / "m", *lines) as port:
         run(work)
-
-
-def test_topic_of_the_tests_is_the_documented_one() -> None:
-    assert TOPIC == "dafeng/370202A001/91/readings"
