@@ -116,7 +116,9 @@ class Sender:
         writer.close()
 
 
-def send(port: int, folder: str, numbers: list[int], window: int, seconds: float, answers: multiprocessing.Queue) -> None:
+def send(
+    port: int, folder: str, numbers: list[int], window: int, seconds: float, answers: multiprocessing.Queue
+) -> None:
     from dafeng.catalog import load_catalog
     from dafeng.gateway.database import open_database
     from dafeng.gateway.registry import Registry
@@ -138,7 +140,13 @@ def send(port: int, folder: str, numbers: list[int], window: int, seconds: float
                 yield frames
 
         await asyncio.gather(*(sender.run(end, supply(frames)) for sender, frames in zip(senders, made, strict=True)))
-        answers.put((sum(sender.acked for sender in senders), time.monotonic() - began, [one for sender in senders for one in sender.waits]))
+        answers.put(
+            (
+                sum(sender.acked for sender in senders),
+                time.monotonic() - began,
+                [one for sender in senders for one in sender.waits],
+            )
+        )
 
     asyncio.run(work())
 
@@ -163,14 +171,19 @@ def main() -> None:
         root = Path(folder) / "w"
         Workspace.create(root, title="bench")
         connection = open_database(root / "gateway.sqlite3")
-        accounts = [Account(building="370202A001", gateway=f"{number:04d}", profile="N", keys=keys) for number in range(given.gateways)]
+        accounts = [
+            Account(building="370202A001", gateway=f"{number:04d}", profile="N", keys=keys)
+            for number in range(given.gateways)
+        ]
         Registry(connection).put_all(accounts, at=START)
         connection.close()
         sample = frames_of(accounts[0], profile, 0, 500)
         alone = bare(sample, accounts[0])
         print(f"frame: {METERS} meters, {len(sample[0])} bytes")
         print(f"bare framing, AES and XML on one core: {alone:,.0f} frames/s")
-        (root / "gateway.toml").write_text("[limits]\nframes_per_second = 1e9\nbytes_per_second = 1000000000\n[delivery]\nseconds = 5.0\n")
+        (root / "gateway.toml").write_text(
+            "[limits]\nframes_per_second = 1e9\nbytes_per_second = 1000000000\n[delivery]\nseconds = 5.0\n"
+        )
         server = subprocess.Popen(
             [sys.executable, "-m", "dafeng", "gateway", "serve", "--host", "127.0.0.1", "--port", "0", "--quiet", "--json", "-w", str(root)],
             stderr=subprocess.PIPE, text=True,
@@ -198,13 +211,21 @@ def main() -> None:
         process.join()
         used = cpu(server.pid) - used
         waits.sort()
-        print(f"durably acknowledged: {acked:,} frames in {wall:.1f} s = {acked / wall:,.0f} frames/s, {acked * METERS / wall:,.0f} readings/s")
-        print(f"server: {used / wall:.2f} cores, {acked / used:,.0f} frames per CPU second, {acked / used / alone:.2f} of the bare rate")
-        print(f"acknowledgement as the sender sees it: p50 {waits[len(waits) // 2] * 1000:.1f} ms, p99 {waits[int(len(waits) * 0.99)] * 1000:.1f} ms, window {given.window} × {given.gateways}")
+        print(
+            f"durably acknowledged: {acked:,} frames in {wall:.1f} s = {acked / wall:,.0f} frames/s, {acked * METERS / wall:,.0f} readings/s"
+        )
+        print(
+            f"server: {used / wall:.2f} cores, {acked / used:,.0f} frames per CPU second, {acked / used / alone:.2f} of the bare rate"
+        )
+        print(
+            f"acknowledgement as the sender sees it: p50 {waits[len(waits) // 2] * 1000:.1f} ms, p99 {waits[int(len(waits) * 0.99)] * 1000:.1f} ms, window {given.window} × {given.gateways}"
+        )
         server.terminate()
         server.wait(120)
         third = max(1, len(track) // 3)
-        print(f"memory of the server: first third {max(track[:third]):,.0f} MB, last third {max(track[-third:]):,.0f} MB, exit code {server.returncode}")
+        print(
+            f"memory of the server: first third {max(track[:third]):,.0f} MB, last third {max(track[-third:]):,.0f} MB, exit code {server.returncode}"
+        )
         print(f"whole run {time.monotonic() - began:.0f} s")
 
 

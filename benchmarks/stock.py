@@ -110,22 +110,25 @@ def step_classes(draws: int) -> dict[str, float]:
     protection = np.where(YEARS > 2020, 0.2, 0.0)[:, None] * np.linspace(0.5, 1.5, draws)
     weights = {"heat": np.linspace(1, 0.3, len(YEARS)), "cool": np.linspace(1, 0.6, len(YEARS))}
 
-    def one(task: int) -> None:
-        part = np.s_[:, task // CLASSES * CHUNK : (task // CLASSES + 1) * CHUNK]
+    size = np.linspace(0.5, 1.5, CLASSES)[:, None, None]
+
+    def one(chunk: int) -> None:
+        part = np.s_[:, chunk * CHUNK : (chunk + 1) * CHUNK]
         turn_over(
-            area[part],
+            area[part] * size,
             lifetime=lifetime[part],
             shape=2.0,
             family="weibull",
             age_zero="mid_year",
             protection=protection[part],
-            retrofit=Retrofit(retrofit.rate[part], retrofit.area[part]),
+            retrofit=Retrofit(retrofit.rate[part], retrofit.area[part] * size),
             weights=weights,
+            weigh_from=2000,
         )
 
     began = time.perf_counter()
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(one, range(-(-draws // CHUNK) * CLASSES)))
+        list(threads.map(one, range(-(-draws // CHUNK))))
     return {"draws": draws, "classes": CLASSES, "seconds_alone": time.perf_counter() - began}
 
 

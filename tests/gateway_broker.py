@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import paho.mqtt.publish as publish
@@ -21,7 +22,7 @@ from dafeng.gateway.mqtt_in import MqttInput
 from dafeng.gateway.server import GatewayServer
 from dafeng.lake import Workspace
 from dafeng.workflow.setting import Setting
-from gateway_clients import catalog, options_of
+from gateway_clients import options_of
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 TOPIC = "dafeng/370202A001/91/readings"
@@ -85,8 +86,10 @@ async def listening(server: GatewayServer, settings: MqttSettings, **more: Any) 
 
 def hold(folder: str, port: str, flag: str) -> None:
     """Receive messages and never come to the commit: the work of a child process that is killed."""
-    setting = Setting(catalog(), Workspace.open(Path(folder)))
-    slow = options_of(spool={"group_milliseconds": 600_000.0}, flush_seconds=600.0)
+    setting = Setting(
+        SimpleNamespace(gateway_profiles={}, quarantines={}), Workspace.open(Path(folder))
+    )  # all that it needs
+    slow = options_of(spool={"group_milliseconds": 600_000.0}, flush_seconds=600.0, deliver=False)
 
     async def work() -> None:
         server = GatewayServer(setting, slow, clock=lambda: datetime.now(UTC))

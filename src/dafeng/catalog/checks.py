@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from dafeng.base.errors import DafengError, UnitError, close_names
-from dafeng.base.finding import Finding
+from dafeng.base.finding import Finding, Location
 from dafeng.base.observation import BREAKDOWNS
 from dafeng.base.place import Place
 from dafeng.base.quantity import convert, dimension_of, dimension_powers, fold_width, same_dimension
@@ -26,9 +26,10 @@ from dafeng.catalog.schemas import Adapter, Indicator
 from dafeng.catalog.set_checks import check_sets
 from dafeng.catalog.statistics_checks import check_data_checks
 
-__all__ = ["check_catalog"]
+__all__ = ["check_catalog", "loose_checker"]
 
 _NEXT: Final = "按提示修改该文件后重新运行 dafeng catalog check"
+_NEXT_LOOSE: Final = "按提示修改后重新运行"
 
 
 class _Checker:
@@ -42,15 +43,20 @@ class _Checker:
     def say(
         self, name: str, sentence: str, section: str, key: Any, *path: str | int, expected: str = "", value: str = ""
     ) -> None:
-        document, origin = self.entries.origins[section, key]
+        loose = (section, key) not in self.entries.origins
+        if loose:
+            where = Location(field=".".join(str(part) for part in (section, key, *path)))
+        else:
+            document, origin = self.entries.origins[section, key]
+            where = document.where((*origin, *path))
         self.findings.append(
             Finding(
                 name=f"catalog.{name}",
                 sentence=sentence,
                 expected=expected,
                 value=value,
-                next_step=_NEXT,
-                where=document.where((*origin, *path)),
+                next_step=_NEXT_LOOSE if loose else _NEXT,
+                where=where,
             )
         )
 
@@ -84,7 +90,12 @@ class _Checker:
             )
 
 
-def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
+def loose_checker(catalog: Catalog) -> _Checker:
+    """Return what collects the findings about entries that lie in no file of the catalog, an overlay of a scenario say."""
+    return _Checker(Entries(), catalog)
+
+
+def check_catalog(entries: Entries, catalog: Catalog, *, thorough: bool = True) -> list[Finding]:
     """Return every broken reference, unit, expression and contradiction of a catalog.
 
     Parameters
@@ -93,6 +104,8 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         As read, for the places in files.
     catalog : Catalog
         The same entries, indexed.
+    thorough : bool
+        Whether to check that the pathway parameters of every place are complete and add up.
     """
     checker = _Checker(entries, catalog)
     for step in (
@@ -112,9 +125,9 @@ def check_catalog(entries: Entries, catalog: Catalog) -> list[Finding]:
         check_data_checks,
         check_sets,
         check_forms,
-        check_pathways,
     ):
         step(checker)
+    check_pathways(checker, thorough=thorough)
     return checker.findings
 
 

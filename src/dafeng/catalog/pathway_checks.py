@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from dafeng.base.errors import UnitError
 from dafeng.base.place import PlaceLevel
 from dafeng.catalog.carbon_checks import Checker
-from dafeng.catalog.pathway_overlay_checks import check_links, check_measures, check_scenarios
-from dafeng.catalog.pathway_schemas import PathwayParameter, PathwayQuantity
+from dafeng.catalog.pathway_overlay_checks import check_links, check_measures, check_scenario
+from dafeng.catalog.pathway_schemas import PathwayParameter, PathwayQuantity, Scenario
 from dafeng.catalog.pathway_tables import (
     FIRST_YEAR,
     SHARE_TOLERANCE,
     PathwayAxes,
+    bounds_of,
     needs_value,
     share_groups,
     stated_cell,
@@ -25,34 +26,65 @@ from dafeng.catalog.pathway_tables import (
     value_paths,
 )
 
-__all__ = ["check_pathways"]
+__all__ = ["check_overlays", "check_pathways"]
 
 _ROUNDING: Final = 1e-9
 _MIXED: Final = "mixed"  # zone of a place that lies in several
 
 
-def check_pathways(checker: Checker) -> None:
+def check_pathways(checker: Checker, *, thorough: bool = True) -> None:
     """Note every fault of pathway content.
 
     Parameters
     ----------
     checker : Checker
         Catalog as read; collects the findings.
+    thorough : bool
+        Whether also to look, for every place and year, whether shares add up and nothing is missing; `read_inputs` looks at
+        the place that it reads in any case.
     """
     axes = PathwayAxes(checker.catalog.path_members)
     _members(checker, axes)
     _quantities(checker, axes)
     _parameters(checker, axes)
-    _shares(checker, axes)
-    _places(checker, axes)
+    if thorough:
+        stated = [(one, ("path_parameters", one.id)) for one in checker.catalog.path_parameters.values()]
+        _shares(checker, axes, stated, overlay=False)
+        _places(checker, axes)
     _standards(checker, axes)
     _published(checker)
     check_measures(checker, axes)
-    check_scenarios(checker)
     check_links(checker)
     for scenario in checker.catalog.scenarios.values():
-        for index, parameter in enumerate(scenario.parameters):
-            _parameter(checker, axes, parameter, "scenarios", scenario.id, "parameters", index)
+        check_scenario(checker, scenario)
+        check_overlays(checker, axes, [scenario])
+
+
+def check_overlays(checker: Checker, axes: PathwayAxes, layers: Sequence[Scenario]) -> tuple[PathwayParameter, ...]:
+    """Note the faults of the values that scenarios lay over one another, and return those that are sound.
+
+    Parameters
+    ----------
+    checker : Checker
+    axes : PathwayAxes
+    layers : sequence of Scenario
+        The top first: its values hold before those of the same quantity, place and members below.
+
+    Returns
+    -------
+    tuple of PathwayParameter
+        The lowest layer's first.
+    """
+    catalog = checker.catalog
+    kept: dict[tuple[str, ...], tuple[PathwayParameter, tuple[str | int, ...]]] = {}
+    for layer in reversed(layers):
+        for index, parameter in enumerate(layer.parameters):
+            here = ("scenarios", layer.id, "parameters", index)
+            if _parameter(checker, axes, parameter, *here):
+                cell = stated_cell(catalog.path_quantities[parameter.quantity], parameter)
+                kept[parameter.quantity, parameter.place, *cell] = parameter, here
+    wrong = _shares(checker, axes, list(kept.values()), overlay=True)
+    return tuple(parameter for parameter, _ in kept.values() if parameter.id not in wrong)
 
 
 def _zones(checker: Checker) -> tuple[str, ...]:
@@ -80,17 +112,12 @@ def _quantities(checker: Checker, axes: PathwayAxes) -> None:
             checker.known(
                 "place-level", level, [one.value for one in PlaceLevel], *here, "plausible", level, zh="地方层级"
             )
-        least, most = _bounds(quantity)
+        least, most = bounds_of(quantity)
         if not least <= most or (quantity.default is not None and not least <= quantity.default <= most):
             checker.say(
                 "path-quantity.bounds", f"{quantity.title.zh}的下限、默认值、上限次序不对", *here,
                 expected="least ≤ default ≤ most", value=f"{quantity.least}, {quantity.default}, {quantity.most}",
             )  # fmt: skip
-
-
-def _bounds(quantity: PathwayQuantity) -> tuple[float, float]:
-    least = -np.inf if quantity.least is None else quantity.least
-    return float(least), float(np.inf if quantity.most is None else quantity.most)
 
 
 def _parameters(checker: Checker, axes: PathwayAxes) -> None:
@@ -114,7 +141,7 @@ def _parameters(checker: Checker, axes: PathwayAxes) -> None:
 def _parameter(
     checker: Checker, axes: PathwayAxes, parameter: PathwayParameter, section: str, key: str, *path: str | int
 ) -> bool:
-    """Note the faults of one parameter; return whether quantity, place, members and unit can be read."""
+    """Note the faults of one parameter; return whether it is sound."""
     catalog = checker.catalog
     placed = checker.known("place", parameter.place, catalog.places, section, key, *path, "place", zh="地方")
     checker.known("source", parameter.source, catalog.sources, section, key, *path, "source", zh="来源")
@@ -142,8 +169,7 @@ def _parameter(
             expected=error.expected, value=parameter.unit,
         )  # fmt: skip
         return False
-    _values(checker, quantity, parameter, factor, section, key, *path)
-    return True
+    return _values(checker, quantity, parameter, factor, section, key, *path)
 
 
 def _values(
@@ -154,8 +180,9 @@ def _values(
     section: str,
     key: str,
     *path: str | int,
-) -> None:
-    least, most = _bounds(quantity)
+) -> bool:
+    sound = True
+    least, most = bounds_of(quantity)
     usual = quantity.plausible.get(checker.catalog.places.get(parameter.place).level.value)
     stated: list[tuple[tuple[str | int, ...], float]] = [
         (("points", index, name), value)
@@ -171,6 +198,7 @@ def _values(
         ]
         low, high = parameter.curve.ceiling_low, parameter.curve.ceiling_high
         if (low is not None and low > parameter.curve.ceiling) or (high is not None and high < parameter.curve.ceiling):
+            sound = False
             checker.say("path-parameter.curve", "饱和值不在其低值与高值之间", section, key, *path, "curve")
     for where, value in stated:
         amount = value * factor
@@ -192,6 +220,10 @@ def _values(
                 "path-parameter.lognormal", "对数正态分布的值应大于零", section, key, *path, *where,
                 expected="大于零，或改用其他分布", value=f"{value:g}",
             )  # fmt: skip
+        else:
+            continue
+        sound = False
+    return sound
 
 
 def _readable(axes: PathwayAxes, quantity: PathwayQuantity | None, parameter: PathwayParameter) -> float | None:
@@ -204,15 +236,24 @@ def _readable(axes: PathwayAxes, quantity: PathwayQuantity | None, parameter: Pa
         return None
 
 
-def _shares(checker: Checker, axes: PathwayAxes) -> None:
-    """Note groups of shares of one place that do not add up to one in a year that one of them states.
+def _shares(
+    checker: Checker,
+    axes: PathwayAxes,
+    parameters: Sequence[tuple[PathwayParameter, tuple[str | int, ...]]],
+    *,
+    overlay: bool,
+) -> set[str]:
+    """Note groups of shares of one place that do not add up to one in a year that one of them states; return ids at fault.
 
-    A place may state a part of a group: those of a place above that it does not state then share the rest.
+    A place may state a part of a group: those of a place above that it does not state then share the rest. In an overlay all that
+    it does not state does.
     """
     catalog = checker.catalog
     by_place: dict[tuple[str, str], dict[tuple[str, ...], PathwayParameter]] = defaultdict(dict)
     paths: dict[str, NDArray[np.float64]] = {}
-    for parameter in catalog.path_parameters.values():
+    wheres = {parameter.id: here for parameter, here in parameters}
+    faulty: set[str] = set()
+    for parameter, _ in parameters:
         quantity = catalog.path_quantities.get(parameter.quantity)
         factor = _readable(axes, quantity, parameter)
         if quantity is not None and quantity.sums_to_one is not None and factor is not None:
@@ -227,7 +268,7 @@ def _shares(checker: Checker, axes: PathwayAxes) -> None:
             used = frozenset(one.id for one in found.values())
             if not found or used in told:
                 continue
-            taker = any(
+            taker = (overlay and len(found) < len(cells)) or any(
                 paths[one.id].any()
                 for cell in cells
                 if cell not in found
@@ -239,13 +280,16 @@ def _shares(checker: Checker, axes: PathwayAxes) -> None:
             wrong = np.flatnonzero((sums > 1 + SHARE_TOLERANCE) | ((sums < 1 - SHARE_TOLERANCE) & (not taker)))
             if wrong.size:
                 told.add(used)
+                faulty |= used
+                section, key, *rest = wheres[next(iter(found.values())).id]
                 checker.say(
                     "path-share.sum",
                     f"{catalog.place_name(place)}的{quantity.title.zh}（{_named(axes, quantity, cells)}）"
                     f"{years[wrong[0]]} 年合计为 {sums[wrong[0]]:.4g}",
-                    "path_parameters", next(iter(found.values())).id,
+                    str(section), key, *rest,
                     expected="一地一年的各项合计为 1；只列一部分时，其余由上级的各项按比例分", value=f"{sums[wrong[0]]:.6g}",
                 )  # fmt: skip
+    return faulty
 
 
 def _above(checker: Checker, place: str) -> list[str]:

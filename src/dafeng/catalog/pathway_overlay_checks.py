@@ -8,53 +8,82 @@ from typing import Final
 from dafeng.base.quantity import dimension_powers
 from dafeng.catalog.carbon_checks import Checker
 from dafeng.catalog.pathway_schemas import Change, Measure, Scenario
-from dafeng.catalog.pathway_tables import PathwayAxes
+from dafeng.catalog.pathway_tables import LAST_YEAR, PathwayAxes
 
-__all__ = ["check_links", "check_measures", "check_scenarios"]
+__all__ = [
+    "NEAREST",
+    "break_circles",
+    "check_links",
+    "check_measure",
+    "check_measures",
+    "check_scenario",
+    "find_circle",
+]
 
 _MONEY: Final = "[money]"
-_NEAREST: Final = "nearest"  # plan of a scenario: that of the place, or the nearest above it
+NEAREST: Final = "nearest"
+"""Plan of a scenario: that of the place, or the nearest above it."""
+_FIRST_PRICE: Final = 1990
 
 
 def check_measures(checker: Checker, axes: PathwayAxes) -> None:
-    """Note measures that change what is not there, break shares, lack a unit of money, or wait for one another in a circle."""
+    """Note the faults of all measures, and those that wait for one another in a circle."""
+    measures = dict(checker.catalog.measures)
+    for measure in measures.values():
+        check_measure(checker, axes, measure)
+    break_circles(checker, measures)
+
+
+def check_measure(checker: Checker, axes: PathwayAxes, measure: Measure) -> None:
+    """Note a measure that changes what is not there, breaks shares, lacks a unit of money or a price year, or affects itself."""
     catalog = checker.catalog
-    for measure in catalog.measures.values():
-        here = ("measures", measure.id)
-        checker.known("source", measure.source, catalog.sources, *here, "source", zh="来源")
-        for index, change in enumerate(measure.changes):
-            _change(checker, axes, measure, index, change)
-        for index, cost in enumerate(measure.costs):
-            at = (*here, "costs", index)
-            checker.known("source", cost.source, catalog.sources, *at, "source", zh="来源")
-            if checker.unit(cost.unit, *at, "unit") and dimension_powers(cost.unit).get(_MONEY) != 1:
-                checker.say(
-                    "measure.cost-unit",
-                    f"费用单位 {cost.unit} 不是金额",
-                    *at,
-                    "unit",
-                    expected="如 CNY/m2",
-                    value=cost.unit,
-                )
-            if cost.low is not None and cost.high is not None and not cost.low <= cost.value <= cost.high:
-                checker.say("measure.cost-range", "费用不在其低值与高值之间", *at, "value", value=f"{cost.value:g}")
-        for index, interaction in enumerate(measure.interactions):
-            path = (*here, "interactions", index, "measure")
-            if (
-                checker.known("measure", interaction.measure, catalog.measures, *path, zh="措施")
-                and interaction.measure == measure.id
-            ):
-                checker.say("measure.circular", f"措施 {measure.id} 与自身相互影响", *path, value=measure.id)
-    circle = _circle(catalog.measures)
-    if circle:
+    here = ("measures", measure.id)
+    checker.known("source", measure.source, catalog.sources, *here, "source", zh="来源")
+    for index, change in enumerate(measure.changes):
+        _change(checker, axes, measure, index, change)
+    if len({change.how == "at_most" for change in measure.changes}) > 1:
+        checker.say(
+            "measure.mixed-sense", f"措施 {measure.title.zh}既有上限又有其他改变，水平高低的含义不定", *here, "changes",
+            expected="分成两项措施",
+        )  # fmt: skip
+    for index, cost in enumerate(measure.costs):
+        at = (*here, "costs", index)
+        checker.known("source", cost.source, catalog.sources, *at, "source", zh="来源")
+        if checker.unit(cost.unit, *at, "unit") and dimension_powers(cost.unit).get(_MONEY) != 1:
+            checker.say(
+                "measure.cost-unit",
+                f"费用单位 {cost.unit} 不是金额",
+                *at,
+                "unit",
+                expected="如 CNY/m2",
+                value=cost.unit,
+            )
+        if cost.low is not None and cost.high is not None and not cost.low <= cost.value <= cost.high:
+            checker.say("measure.cost-range", "费用不在其低值与高值之间", *at, "value", value=f"{cost.value:g}")
+        if not _FIRST_PRICE <= cost.price_year <= LAST_YEAR:
+            checker.say(
+                "measure.price-year", "费用没有可用的价格年份", *at, "price_year",
+                expected=f"{_FIRST_PRICE} 至 {LAST_YEAR}", value=str(cost.price_year),
+            )  # fmt: skip
+    for index, one in enumerate(measure.interactions):
+        path = (*here, "interactions", index, "measure")
+        known = checker.known("measure", one.measure, catalog.measures, *path, zh="措施")
+        if known and one.measure == measure.id and one.kind == "scales":
+            checker.say("measure.circular", f"措施 {measure.id} 与自身相互影响", *path, value=measure.id)
+
+
+def break_circles(checker: Checker, measures: dict[str, Measure]) -> None:
+    """Note every circle of `requires` and `excludes`, and take the first measure of each out of `measures`."""
+    while circle := find_circle(measures):
         checker.say(
             "measure.circular", "措施的前提与排斥关系成环：" + " → ".join(circle), "measures", circle[0], "interactions",
             expected="requires、excludes 不成环；互相排斥的两项只在一项中写明", value=circle[0],
         )  # fmt: skip
+        del measures[circle[0]]
 
 
-def _circle(measures: Mapping[str, Measure]) -> list[str]:
-    """Return measures that wait for one another, the first again at the end; empty where there are none."""
+def find_circle(measures: Mapping[str, Measure]) -> list[str]:
+    """Return measures that wait for one another by `requires` and `excludes`, the first again at the end; empty where none do."""
     done: set[str] = set()
     for start in measures:
         trail: list[str] = []
@@ -68,11 +97,9 @@ def _circle(measures: Mapping[str, Measure]) -> list[str]:
                 continue
             trail.append(name)
             waits = [
-                one.measure
-                for one in measures[name].interactions
-                if one.kind != "scales" and one.measure in measures and one.measure != name
+                one.measure for one in measures[name].interactions if one.kind != "scales" and one.measure in measures
             ]
-            stack += [(other, depth + 1) for other in waits]
+            stack += [(other, depth + 1) for other in reversed(waits)]
         done.update(trail)
         done.add(start)
     return []
@@ -86,38 +113,54 @@ def _change(checker: Checker, axes: PathwayAxes, measure: Measure, index: int, c
     for axis, code in change.of.items():
         if checker.known("path-axis", axis, quantity.axes, *here, "of", axis, zh=f"{quantity.title.zh}的轴"):
             checker.known("path-member", code, axes.codes(axis), *here, "of", axis, zh="成员")
+    last = quantity.axes[-1] if quantity.axes else ""
     for position, code in enumerate(change.taken_from):
-        known = axes.codes(quantity.axes[-1]) if quantity.axes else set()
-        checker.known("path-member", code, known, *here, "taken_from", position, zh="成员")
-    if (change.how == "shift") != (quantity.sums_to_one is not None):
+        checker.known("path-member", code, axes.codes(last) if last else (), *here, "taken_from", position, zh="成员")
+    shares = quantity.sums_to_one is not None
+    if (change.how == "shift") != shares:
         checker.say(
             "measure.shares",
-            f"{quantity.title.zh}各项合计{'为一，只能用 shift' if quantity.sums_to_one else '不为一，不能用 shift'}",
+            f"{quantity.title.zh}各项合计{'为一，只能用 shift' if shares else '不为一，不能用 shift'}",
             *here, "how",
-            expected="shift" if quantity.sums_to_one else "at_least、at_most、add、reduce", value=change.how,
+            expected="shift" if shares else "at_least、at_most、add、reduce", value=change.how,
         )  # fmt: skip
+    elif shares and len(axes.below(last, change.of.get(last, "all"))) > 1:
+        checker.say("measure.shift-to-one", "shift 一次只能移向一个成员", *here, "of", expected=f"轴 {last} 的一个成员")
+    if change.times != "one" and change.how != ("shift" if change.times == "concerned" else "add"):
+        checker.say(
+            "measure.times", f"times: {change.times} 不能用于 {change.how}", *here, "times",
+            expected="shift 用 concerned，add 用 area、people", value=change.how,
+        )  # fmt: skip
+    if change.times == "area" and last != "segment":
+        checker.say(
+            "measure.no-area",
+            f"{quantity.title.zh}不按建筑面积分段，不能按面积计量",
+            *here,
+            "times",
+            expected="轴 segment",
+        )
 
 
-def check_scenarios(checker: Checker) -> None:
-    """Note scenarios on unknown measures, places, plans or scenarios, with levels out of order, or on themselves."""
+def check_scenario(checker: Checker, scenario: Scenario) -> None:
+    """Note a scenario on unknown measures, places, plans or scenarios, with levels out of order, or on itself."""
     catalog = checker.catalog
-    for scenario in catalog.scenarios.values():
-        here = ("scenarios", scenario.id)
-        checker.known("scenario", scenario.base, catalog.scenarios, *here, "base", zh="情景")
-        checker.known("place", scenario.place, catalog.places, *here, "place", zh="地方")
-        if scenario.plan != _NEAREST:
-            checker.known("plan", scenario.plan, catalog.plans, *here, "plan", zh="方案")
-        checker.known("source", scenario.source, catalog.sources, *here, "source", zh="来源")
-        for index, name in enumerate(scenario.without):
-            checker.known("measure", name, catalog.measures, *here, "without", index, zh="措施")
-        _levels(checker, scenario)
-        chain, base = [scenario.id], scenario.base
-        while base is not None and base in catalog.scenarios:
-            if base in chain:
-                checker.say("scenario.circular", f"情景 {scenario.id} 的基础成环", *here, "base", value=base)
-                break
-            chain.append(base)
-            base = catalog.scenarios[base].base
+    here = ("scenarios", scenario.id)
+    checker.known("scenario", scenario.base, catalog.scenarios, *here, "base", zh="情景")
+    checker.known("place", scenario.place, catalog.places, *here, "place", zh="地方")
+    if scenario.plan != NEAREST:
+        checker.known("plan", scenario.plan, catalog.plans, *here, "plan", zh="方案")
+    checker.known("source", scenario.source, catalog.sources, *here, "source", zh="来源")
+    for index, name in enumerate(scenario.without):
+        checker.known("measure", name, catalog.measures, *here, "without", index, zh="措施")
+    _levels(checker, scenario)
+    chain, base = [scenario.id], scenario.base
+    while base is not None and base in catalog.scenarios:
+        if base in chain:
+            named = " → ".join([*chain[chain.index(base) :], base])
+            checker.say("scenario.circular", f"情景 {scenario.id} 的基础成环：{named}", *here, "base", value=base)
+            break
+        chain.append(base)
+        base = catalog.scenarios[base].base
 
 
 def _levels(checker: Checker, scenario: Scenario) -> None:

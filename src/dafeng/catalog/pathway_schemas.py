@@ -255,8 +255,9 @@ class Change(Record):
     """Amount per unit of level."""
     taken_from: tuple[str, ...] = ()
     """Members that give way, for shift; all others where empty."""
-    times: Literal["one", "area", "people"] = "one"
-    """For add: the amount is per m2 of the segment's floor area, or per head of the population, of the place and year."""
+    times: Literal["one", "area", "people", "concerned"] = "one"
+    """For add: the amount is per m2 of the segment's floor area, or per head of the population, of the place and year. For shift,
+    `concerned`: it is a share of what the member and the givers have together."""
 
 
 class MeasureCost(Record):

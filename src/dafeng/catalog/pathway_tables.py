@@ -23,6 +23,7 @@ __all__ = [
     "YEARS",
     "PathwayAxes",
     "SanityRatio",
+    "bounds_of",
     "interpolate",
     "needs_value",
     "reads_cell",
@@ -124,6 +125,12 @@ class PathwayAxes:
     def is_public(self, building_class: str) -> bool:
         """Return whether a building class is one of public buildings."""
         return "public" in self.wider("building_class", building_class)
+
+
+def bounds_of(quantity: PathwayQuantity) -> tuple[float, float]:
+    """Return the least and the greatest value that a quantity can have, infinite where there is no bound."""
+    least = -np.inf if quantity.least is None else quantity.least
+    return float(least), float(np.inf if quantity.most is None else quantity.most)
 
 
 def reads_cell(axes: PathwayAxes, quantity: PathwayQuantity, cell: Sequence[str]) -> bool:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
-import gc
-import io
-import json
 import os
-import signal
-import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TextIO
 
 import polars as pl
 import typer
 
 from dafeng.base.errors import InputError, UsageError
 from dafeng.base.finding import Finding, Severity
-from dafeng.cli.lazy import group_with, load_module
+from dafeng.cli.lazy import group_with
 from dafeng.cli.output import (
     FailOn,
     Json,
@@ -35,17 +29,16 @@ from dafeng.cli.output import (
     stop_on,
 )
 from dafeng.cli.places import find, need
-from dafeng.gateway.database import DATABASE_FILE, open_database, sole_server
+from dafeng.gateway.database import DATABASE_FILE, open_database
 from dafeng.gateway.decoding import decode_capture, describe, read_capture
+from dafeng.gateway.delivery import take_set_aside
 from dafeng.gateway.metrics import prometheus_text
-from dafeng.gateway.options import OPTIONS_FILE, ServerOptions, read_options, tls_context
+from dafeng.gateway.options import OPTIONS_FILE, read_options
 from dafeng.gateway.profile import Keys
 from dafeng.gateway.registry import NewGateway, Registry, make_keys, new_account, read_onboarding
-from dafeng.gateway.server import GatewayServer
-from dafeng.gateway.status import Event, StatusReport, read_status
-from dafeng.gateway.upper_server import UpperServer
+from dafeng.gateway.status import StatusReport, read_status
 from dafeng.lake import Workspace
-from dafeng.workflow.metering_gateway import adopt_gateway_meters, check_gateway_archive
+from dafeng.workflow.metering_gateway import GatewayDelivery, adopt_gateway_meters, check_gateway_archive
 from dafeng.workflow.setting import Setting, open_setting
 
 __all__ = ["app"]
@@ -54,6 +47,7 @@ _ELSEWHERE: Final[dict[str, str]] = {
     **dict.fromkeys(("simulate", "send", "uploads"), "gateway_simulate"),
     "mqtt": "gateway_mqtt",
     "poll": "gateway_poll",
+    "serve": "gateway_serve",
 }
 """Commands of other modules."""
 
@@ -63,143 +57,8 @@ app = typer.Typer(
     help="网关：上线、接收、状态、解码 / gateways of meters",
     rich_markup_mode=None,
 )
-_SWITCH_SECONDS: Final = 0.001
-_COLLECTING: Final = (50_000, 20, 50)
 _POINT_COLUMNS: Final = ("building", "gateway", "meter", "function", "coding", "house_meter", "since")
 _STATES: Final = {"active": "正常", "suspended": "停用", "unknown": "未登记"}
-
-
-@app.command()
-def serve(
-    host: Annotated[str | None, typer.Option(help="监听地址 / address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="明文端口，0 由系统选 / plain port")] = None,
-    tls_port: Annotated[int | None, typer.Option("--tls-port", min=0, max=65535, help="TLS 端口 / TLS port")] = None,
-    tls_certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="证书链 PEM / certificate")] = None,
-    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="私钥 PEM / private key")] = None,
-    tls_only: Annotated[
-        bool, typer.Option("--tls-only", "--no-plain-port", help="不开明文端口 / no plain port")
-    ] = False,
-    metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", min=0, max=65535, help="本机 HTTP 指标端口 / metrics on 127.0.0.1")
-    ] = None,
-    upper_port: Annotated[
-        int | None,
-        typer.Option("--upper-port", min=0, max=65535, help="接收下级平台上报的端口 / port for lower centres"),
-    ] = None,
-    mqtt: Annotated[
-        Path | None, typer.Option("--mqtt", help="MQTT 设置，YAML：也收代理转来的读数 / file of an MQTT broker")
-    ] = None,
-    modbus: Annotated[
-        Path | None, typer.Option("--modbus", help="Modbus 设备表，YAML：定时采集 / file of Modbus devices to poll")
-    ] = None,
-    deliver: Annotated[bool, typer.Option(help="收到的读数送入读数湖 / deliver to the lake")] = True,
-    workspace: WorkspaceOption = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """接收网关上报，先落盘后应答；SIGTERM 停止，SIGHUP 重读证书 / take in what gateways report."""
-    here = need(workspace)
-    options = read_options(here.root / OPTIONS_FILE)
-    given: dict[str, Any] = {
-        "host": host,
-        "port": port,
-        "tls_port": tls_port,
-        "tls_certificate": tls_certificate,
-        "tls_key": tls_key,
-        "metrics_port": metrics_port,
-        "upper_port": upper_port,
-        "mqtt": None if mqtt is None else mqtt.absolute(),
-        "modbus": None if modbus is None else modbus.absolute(),
-    }
-    changes = {name: value for name, value in given.items() if value is not None}
-    changes |= {"port": None} if tls_only else {}
-    changes |= {} if deliver else {"deliver": False}
-    try:
-        options = ServerOptions.model_validate({**dict(options), **changes})
-    except ValueError as error:
-        raise UsageError(
-            f"选项不合 / options do not fit: {'; '.join(str(fault['msg']) for fault in getattr(error, 'errors', list)())}",
-            doing="serve gateways",
-            expected="TLS 端口要有证书和私钥；至少一个端口，或 --mqtt、--modbus",
-            next_step="改正选项或 gateway.toml",
-        ) from error
-    sys.setswitchinterval(_SWITCH_SECONDS)  # threads that write and deliver take turns with the sockets quickly
-    with sole_server(here.root):
-        asyncio.run(_serve(here, options, as_json=as_json, quiet=quiet))
-
-
-async def _serve(here: Workspace, options: ServerOptions, *, as_json: bool, quiet: bool) -> None:
-    def told(event: Event) -> None:
-        if quiet and event.severity is Severity.INFO and not event.name.startswith("server."):
-            return
-        with suppress(OSError):  # nobody reads the log any more: no reason to stop
-            print(_line(event, as_json=as_json), file=sys.stderr, flush=True)
-
-    setting = open_setting(here)
-    server = GatewayServer(setting, options, clock=lambda: datetime.now(UTC), listener=told)
-    upper = _upper_server(setting, options, told)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, server.reload_certificate)
-    inputs = [
-        load_module(module, doing="dafeng gateway serve").open_input(server, here.root / path)
-        for module, path in (("gateway_mqtt", options.mqtt), ("gateway_poll", options.modbus))
-        if path is not None
-    ]
-    await server.start()
-    if upper is not None:
-        await upper.start()
-        told(Event(datetime.now(UTC), "server.upper-started", detail=f"port {upper.port}"))
-    gc.freeze()  # the catalog and the libraries stay: collections need not look at them …
-    gc.set_threshold(*_COLLECTING)  # … nor often at packets that wait for the disk
-    try:
-        async with AsyncExitStack() as started:
-            for one in inputs:
-                await one.start()
-                started.push_async_callback(one.stop)
-            await stopping.wait()
-    finally:
-        if upper is not None:
-            await upper.stop()
-        await server.stop()
-
-
-def _upper_server(setting: Setting, options: ServerOptions, told: Callable[[Event], object]) -> UpperServer | None:
-    """Return the receiving side for lower centres, where there is to be one."""
-    if options.upper_port is None:
-        return None
-
-    def heard(name: str, centre: str, detail: str) -> None:
-        told(Event(datetime.now(UTC), name, building=centre, detail=detail))
-
-    return UpperServer(
-        setting,
-        clock=lambda: datetime.now(UTC),
-        host=options.host,
-        port=options.upper_port,
-        tls=tls_context(options),
-        told=heard,
-    )
-
-
-def _line(event: Event, *, as_json: bool) -> str:
-    """Return an event as one line; what senders wrote cannot break it."""
-    fields = {
-        "at": event.at.isoformat(timespec="milliseconds"),
-        "level": event.severity.value,
-        "event": event.name,
-        "building": event.building,
-        "gateway": event.gateway,
-        "address": event.address,
-        "detail": event.detail,
-    }
-    said = {name: value for name, value in fields.items() if value}
-    if as_json:
-        return json.dumps(said, ensure_ascii=False)
-    rest = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in list(said.items())[3:])
-    return f"{fields['at']} {fields['level']:7} {event.name} {rest}".rstrip()
 
 
 @app.command()
@@ -237,25 +96,20 @@ def onboard(
         raise UsageError(
             "没有说是哪个网关 / which gateway",
             doing="onboard gateways",
-            expected="--building 和 --gateway，或一个文件",
+            expected="--building 和 --gateway，或一个文件 / both, or a file",
             next_step="dafeng gateway onboard --building 370202A001 --gateway 01",
         )
     if [rotate, suspend, resume, file is not None].count(True) > 1:
         raise UsageError(
             "--rotate、--suspend、--resume、文件只能选一个 / choose one",
             doing="onboard gateways",
-            expected="一次做一件事",
-            next_step="分几次运行",
+            expected="一次做一件事 / one thing at a time",
+            next_step="分几次运行 / run it several times",
         )
-    if keys_out is not None and keys_out.exists():
-        raise InputError(
-            f"{keys_out} 已存在 / exists",
-            doing="write made keys",
-            expected="一个新文件 / a new file",
-            next_step="换一个文件名 / name another file",
-        )
-    connection = open_database(here.root / DATABASE_FILE)
-    try:
+    with ExitStack() as opened:
+        connection = open_database(here.root / DATABASE_FILE)
+        opened.callback(connection.close)
+        stream = None if keys_out is None else opened.enter_context(_new_keys_file(keys_out))  # before keys are changed
         registry = Registry(connection)
         findings: list[Finding] = []
         if file is not None:
@@ -277,10 +131,8 @@ def onboard(
                 new, said = _take_one(
                     registry, building, gateway, profile, profiles, zone, ask=ask, characters=characters
                 )
-    finally:
-        connection.close()
-    if keys_out is not None and new:
-        _write_keys(keys_out, new)
+        if stream is not None:
+            _write_keys(stream, new)
     _show_onboarded(new, said, findings, keys_out, as_json=as_json, quiet=quiet)
     stop_on(findings, fail_on)
 
@@ -359,14 +211,34 @@ def _key_rows(new: list[NewGateway]) -> list[tuple[str, ...]]:
     ]  # fmt: skip
 
 
-def _write_keys(path: Path, new: list[NewGateway]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["建筑代码", "网关编号", "协议", "密钥", "向量", "口令"])
-    writer.writerows(_key_rows(new))
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+@contextmanager
+def _new_keys_file(path: Path) -> Iterator[TextIO]:
+    """Make a file that only its owner reads; it is gone again where nothing was written."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InputError(
+            f"{path} 不能新建 / cannot be made: {error.strerror}",
+            doing="write made keys",
+            expected="一个能写的新文件 / a new file that can be written",
+            next_step="换一个文件名 / name another file",
+        ) from error
     with os.fdopen(handle, "w", encoding="utf-8-sig", newline="") as stream:
-        stream.write(text.getvalue())
+        try:
+            yield stream
+        finally:
+            stream.flush()
+            if not path.stat().st_size:
+                path.unlink()
+
+
+def _write_keys(stream: TextIO, new: list[NewGateway]) -> None:
+    if new:
+        writer = csv.writer(stream)
+        writer.writerow(["建筑代码", "网关编号", "协议", "密钥", "向量", "口令"])
+        writer.writerows(_key_rows(new))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _show_onboarded(
@@ -424,7 +296,7 @@ def status(
         raise InputError(
             "还没有登记网关 / no gateway is on board",
             doing="show the status of gateways",
-            expected="登记过网关的工作区",
+            expected="登记过网关的工作区 / a workspace with gateways on board",
             next_step="dafeng gateway onboard --building 建筑代码 --gateway 网关号",
         )
     if metrics:
@@ -448,7 +320,7 @@ def _show_status(report: StatusReport, *, problems: bool, most: int, quiet: bool
         [
             (one.building, one.gateway, one.profile, _STATES[one.state], "是" if one.connected else "否", one.last_seen[:19],
              one.last_reading[:19], one.readings, "" if one.backlog is None else one.backlog,
-             "" if one.clock_error is None else one.clock_error, one.faults, one.last_fault, one.unknown_points or "")
+             "" if one.clock_error is None else one.clock_error, one.faults, one.last_fault or ("login-failed" if one.login_failures else ""), one.unknown_points or "")
             for one in shown[:most]
         ],
         numbers=[7, 8, 9, 10, 12],
@@ -471,7 +343,10 @@ def _show_status(report: StatusReport, *, problems: bool, most: int, quiet: bool
             "最近事件 / newest events",
             ["时间", "级别", "事件", "建筑", "网关", "地址", "说明"],
             [
-                [one[name] for name in ("at", "severity", "name", "building", "gateway", "address", "detail")]
+                [
+                    one["at"][:19],
+                    *(one[name] for name in ("severity", "name", "building", "gateway", "address", "detail")),
+                ]
                 for one in report.notes
             ],
         )
@@ -484,6 +359,12 @@ def archive(
     adopt: Annotated[
         bool,
         typer.Option("--adopt", help="台账补登后，把临时表号下的读数归到表计 / give stored readings to their meters"),
+    ] = False,
+    take_aside: Annotated[
+        bool,
+        typer.Option(
+            "--take-aside", help="因时刻超前而搁置的读数，时刻已到的入湖 / readings set aside as of the future"
+        ),
     ] = False,
     most: Annotated[int, typer.Option(min=0, help="最多显示行数 / rows at most")] = 60,
     workspace: WorkspaceOption = None,
@@ -500,6 +381,7 @@ def archive(
     gateways = (
         [] if report is None else [(one.building, one.gateway) for one in report.gateways if one.state != "unknown"]
     )
+    taken = _take_aside(here, setting) if take_aside and report is not None else 0
     adopted = adopt_gateway_meters(setting, points, recorded_at=clock()) if adopt else []
     found = check_gateway_archive(setting, points, gateways, as_of=clock().date())
     if as_json:
@@ -510,6 +392,7 @@ def archive(
                 "silent": found.silent.to_dicts(),
                 "differing": found.differing.to_dicts(),
                 "adopted": [vars(one) for one in adopted],
+                "taken": taken,
                 "findings": [finding.model_dump(mode="json") for finding in found.findings],
             },
         )
@@ -526,6 +409,8 @@ def archive(
             show_table(
                 "分项编码不符 / energy item differs", [*heads, "表计", "台账分项"], found.differing.head(most).rows()
             )
+        if take_aside:
+            note(f"搁置的读数 {taken} 个入湖 / readings that were set aside stored", quiet=quiet)
         for one in adopted:
             note(f"{one.was} → {one.meter}：{one.rows} 个读数 / readings", quiet=quiet)
         note(
@@ -533,6 +418,16 @@ def archive(
             quiet=quiet,
         )
     stop_on(found.findings, fail_on)
+
+
+def _take_aside(here: Workspace, setting: Setting) -> int:
+    ahead = timedelta(seconds=read_options(here.root / OPTIONS_FILE).delivery.ahead_seconds)
+    connection = open_database(here.root / DATABASE_FILE)
+    try:
+        deliverer = GatewayDelivery(setting, ticking=lambda: 0.0, ahead=ahead)
+        return take_set_aside(connection, deliverer, at=clock(), ahead=ahead)
+    finally:
+        connection.close()
 
 
 @app.command()
@@ -553,8 +448,8 @@ def decode(
         raise InputError(
             f"{file} 读不了 / cannot be read: {error.strerror}",
             doing="decode a capture",
-            expected="一个可读的文件",
-            next_step="检查路径和权限",
+            expected="一个可读的文件 / a file that can be read",
+            next_step="检查路径和权限 / check path and permissions",
         ) from error
     keys: list[Keys] = []
     if ask:

@@ -45,7 +45,6 @@ from dafeng.gateway.simulator_files import (
 )
 from dafeng.gateway.simulator_plan import CityOptions
 from dafeng.gateway.simulator_player import Played, PlayOptions, play_city
-from dafeng.gateway.upper_messages import CENTRE_GATEWAY
 from dafeng.gateway.upper_receiving import UpperLimits
 from dafeng.gateway.upper_sending import Sent, UploadOptions, due_documents, send_documents
 from dafeng.gateway.upper_store import UpperStore, late_and_missing
@@ -358,12 +357,12 @@ _STATES: Final = {"imported": "已入库", "refused": "退回", "waiting": "待�
 
 def _own_account(setting: Setting, path: Path) -> Account:
     read = read_onboarding(path, setting.catalog.gateway_profiles)
-    made = [one for one in read.gateways if one.account.gateway == CENTRE_GATEWAY and not one.made]
+    made = [one for one in read.gateways if one.account.of_centre and not one.made]
     if len(made) != 1:
         raise InputError(
             f"{path.name} 有 {len(made)} 行中心账户 / accounts of a centre",
             doing="read the account with the upper centre",
-            expected=f"一行：建筑代码为本中心六位代码，网关编号 {CENTRE_GATEWAY}，密钥、向量、口令",
+            expected="一行：建筑代码为本中心六位代码，网关编号 00，密钥、向量、口令",
             next_step="用上级给的密钥表 / use the table from the upper centre",
         )
     return made[0].account
@@ -413,7 +412,7 @@ def uploads(
     connection = open_database(here.root / DATABASE_FILE)
     try:
         store = UpperStore(connection)
-        centres = [one.building for one in Registry(connection).accounts() if one.gateway == CENTRE_GATEWAY]
+        centres = [one.building for one in Registry(connection).accounts() if one.of_centre]
         sent, received = (
             table.filter(pl.col("period").str.head(10).is_between(pl.lit(str(first)), pl.lit(str(past)), closed="left"))
             for table in (store.sent(), store.received())

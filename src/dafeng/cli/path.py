@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import polars as pl
 import typer
 
-from dafeng.base.errors import ContentError, InputError, UsageError
-from dafeng.base.finding import Severity
-from dafeng.catalog.catalog import read_file_entries
+from dafeng.base.errors import UsageError
+from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.pathway_schemas import Scenario
 from dafeng.cli.lazy import group_with
 from dafeng.cli.output import (
@@ -30,7 +28,9 @@ from dafeng.cli.output import (
     show_table,
     stop_on,
 )
-from dafeng.cli.places import said_setting
+from dafeng.cli.path_reading import as_years, read_scenario, wide_csv
+from dafeng.cli.places import need, said_setting
+from dafeng.pathways.summaries import SERIES_NAMES
 from dafeng.workflow.path_tables import export_paths, import_paths, input_rows
 from dafeng.workflow.pathways import (
     DRAWS,
@@ -61,74 +61,10 @@ ScenarioOption = Annotated[
 ]
 Years = Annotated[str, typer.Option("--years", help="年份，逗号分隔 / years, comma-separated")]
 _SHOWN = "2020,2025,2030,2035,2040,2050,2060"
-_NAMES = {
-    "direct": "直接排放", "indirect": "间接排放", "building_operation": "建筑运行", "embodied": "隐含碳", "whole_field": "城乡建设领域",
-    "direct_building": "建筑直接", "purchased_electricity": "外购电力", "purchased_heat": "外购热力", "construction": "施工",
-    "materials": "建材", "municipal_operation": "市政运行", "ceads_direct": "建筑直接（清单口径）",
-}  # fmt: skip
 
 
 def _place(here: Setting, text: str) -> str:
     return here.catalog.places.resolve(text).id
-
-
-def _scenario(text: str) -> str | Scenario:
-    """Return the scenario of an overlay file, or the id as it stands."""
-    path = Path(text)
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        return text
-    if not path.is_file():
-        raise UsageError(
-            f"没有文件 {path} / no such file",
-            doing="read a scenario",
-            expected="YAML 覆盖文件，含 scenarios / a YAML file with scenarios",
-            next_step="改路径，或用 dafeng path scenarios 中的编号",
-        )
-    entries, findings = read_file_entries(path)
-    found = list(entries.of("scenarios", Scenario).values())
-    if findings or len(found) != 1:
-        show_findings(findings)
-        raise ContentError(
-            f"{path.name}：{len(findings)} 处错误，{len(found)} 个情景 / faults, scenarios",
-            doing="read a scenario",
-            expected="没有错误、恰好一个情景 / no fault and exactly one scenario",
-            next_step="按上面的提示改文件",
-        )
-    return found[0]
-
-
-def _wide_csv(file: Path) -> pl.DataFrame:
-    """Return a CSV file as text columns."""
-    try:
-        return pl.read_csv(file, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(
-            f"{file}：{error}",
-            doing="read an IAMC table / 读 IAMC 宽表",
-            expected="UTF-8 的 CSV，列为 Model、Scenario、Region、Variable、Unit 和各年 / a UTF-8 CSV",
-            next_step="另存为 UTF-8 CSV 后重试 / save it as UTF-8 CSV",
-        ) from error
-
-
-def _years(text: str) -> list[int]:
-    try:
-        years = sorted({int(part) for part in text.split(",")})
-    except ValueError as error:
-        raise UsageError(
-            f"--years {text!r} 不是年份 / are no years",
-            doing="read the options",
-            expected="2025,2030,2060",
-            next_step="mend the years",
-        ) from error
-    outside = [year for year in years if not 2000 <= year <= 2060]
-    if outside:
-        raise UsageError(
-            f"--years {outside[0]} 不在测算期内 / is outside the horizon",
-            doing="read the options",
-            expected="2000 … 2060",
-            next_step="name other years",
-        )
-    return years
 
 
 def _tonnes(value: float) -> str:
@@ -138,9 +74,9 @@ def _tonnes(value: float) -> str:
 def _show_run(done: PathRun, years: list[int], place: str) -> None:
     series = path_series(done, years)
     shown = [
-        (_NAMES[name], *(_tonnes(value) for value in values.values()))
+        (SERIES_NAMES[name], *(_tonnes(value) for value in values.values()))
         for name, values in series.items()
-        if name in _NAMES
+        if name in SERIES_NAMES
     ]
     heads = ["万吨二氧化碳 / 10⁴ tCO₂", *map(str, years)]
     numbers = range(1, len(heads))
@@ -167,9 +103,10 @@ def run_command(
 ) -> None:
     """按参数的中心值测算一个情景 / run a scenario with the stated values of the parameters."""
     here = said_setting(workspace, quiet=True)
-    day, asked = as_day(as_of), _years(years)
+    day, asked = as_day(as_of), as_years(years)
+    here, chosen = read_scenario(here, scenario)
     where = _place(here, place)
-    done = run_path(here, where, _scenario(scenario), as_of=day, known_at=known_day(known_at, day))
+    done = run_path(here, where, chosen, as_of=day, known_at=known_day(known_at, day))
     if as_json:
         emit(
             "path-run/1",
@@ -182,9 +119,10 @@ def run_command(
                 "findings": [finding.model_dump(mode="json") for finding in done.findings],
             },
         )
-        return
-    _show_run(done, asked, here.catalog.place_name(where))
-    show_findings(done.findings, quiet=quiet)
+    else:
+        _show_run(done, asked, here.catalog.place_name(where))
+        show_findings(done.findings, quiet=quiet)
+    stop_on(done.findings, Severity.ERROR)
 
 
 @app.command("compare")
@@ -203,10 +141,11 @@ def compare_command(
     here = said_setting(workspace, quiet=True)
     day = as_day(as_of)
     where = _place(here, place)
-    _years(str(year))
-    found = compare_paths(
-        here, where, _scenario(first), _scenario(second), year=year, as_of=day, known_at=known_day(known_at, day)
-    )
+    as_years(str(year))
+    here, one_scenario = read_scenario(here, first)
+    here, other = read_scenario(here, second)
+    found = compare_paths(here, where, one_scenario, other, year=year, as_of=day, known_at=known_day(known_at, day))
+    findings = tuple({each.sentence: each for each in (*found.first.findings, *found.second.findings)}.values())
     before, after = path_series(found.first, [year]), path_series(found.second, [year])
     if as_json:
         emit(
@@ -219,13 +158,15 @@ def compare_command(
                 "sentences": list(found.sentences),
                 "series": {"first": before, "second": after},
                 "drivers": dict(found.drivers),
+                "findings": [finding.model_dump(mode="json") for finding in findings],
             },
         )
+        stop_on(findings, Severity.ERROR)
         return
     for sentence in found.sentences:
         typer.echo(sentence)
     rows = []
-    for name, zh in _NAMES.items():
+    for name, zh in SERIES_NAMES.items():
         if name in before:
             one, two = before[name][str(year)], after[name][str(year)]
             rows.append((zh, _tonnes(one), _tonnes(two), _tonnes(two - one)))
@@ -235,7 +176,8 @@ def compare_command(
         rows,
         numbers=(1, 2, 3),
     )
-    show_findings((*found.first.findings, *found.second.findings), quiet=quiet)
+    show_findings(findings, quiet=quiet)
+    stop_on(findings, Severity.ERROR)
 
 
 @app.command("uncertain")
@@ -261,21 +203,31 @@ def uncertain_command(
             expected="sobol, latin, random",
             next_step="choose one of them",
         )
-    chosen: Literal["sobol", "latin", "random"] = design  # type: ignore[assignment]
+    if publish:
+        need(workspace)
+    drawn: Literal["sobol", "latin", "random"] = design  # type: ignore[assignment]
     day = as_day(as_of)
+    here, chosen = read_scenario(here, scenario)
     where = _place(here, place)
     with progress(quiet=quiet or as_json) as listener:
         found, summary = draw_paths(
-            here, where, _scenario(scenario), draws=draws, seed=seed, design=chosen, as_of=day,
+            here, where, chosen, draws=draws, seed=seed, design=drawn, as_of=day,
             known_at=known_day(known_at, day), listener=listener,
         )  # fmt: skip
+    findings = [Finding.model_validate(each) for each in summary["findings"]]
     stored = publish_paths(here, found, recorded_at=clock()) if publish else 0
     if as_json:
         emit("path-uncertain/1", summary | ({"published": stored} if publish else {}))
-        return
-    _show_uncertain(here, where, summary, quiet=quiet)
-    if publish:
-        note(f"已存入 {stored} 条预测值 / projected observations stored", quiet=quiet)
+    else:
+        _show_uncertain(here, where, summary, quiet=quiet)
+        if publish:
+            note(f"已存入 {stored} 条预测值 / projected observations stored", quiet=quiet)
+    stop_on(findings, Severity.ERROR)
+
+
+def _chance(share: float) -> str:
+    """Return a share of draws in percent; draws that all agree are no certainty."""
+    return "99%以上" if share >= 0.995 else "不足1%" if share <= 0.005 else f"{100 * share:.0f}%"
 
 
 def _show_uncertain(here: Setting, place: str, summary: dict[str, Any], *, quiet: bool) -> None:
@@ -286,11 +238,11 @@ def _show_uncertain(here: Setting, place: str, summary: dict[str, Any], *, quiet
         year, level, chance = found["peak_year"], found["peak_level"], found["p_peak_by"]
         rows.append(
             (
-                _NAMES.get(name, name),
+                SERIES_NAMES.get(name, name),
                 f"{year['p05']:.0f}—{year['p50']:.0f}—{year['p95']:.0f}",
                 _tonnes(level["p50"]),
-                f"{100 * chance['2030']:.0f}%",
-                f"{100 * chance['2035']:.0f}%",
+                _chance(chance["2030"]),
+                _chance(chance["2035"]),
             )
         )
     show_table(
@@ -301,6 +253,7 @@ def _show_uncertain(here: Setting, place: str, summary: dict[str, Any], *, quiet
     )
     inputs = summary["inputs"]
     grades = "、".join(f"{grade}级 {count}" for grade, count in inputs["grades"].items() if count)
+    show_findings([Finding.model_validate(each) for each in summary["findings"]], quiet=quiet)
     note(f"参数 {inputs['parameters']} 组：{grades}；借自上级 {inputs['borrowed']} 组 / inputs, borrowed", quiet=quiet)
 
 
@@ -318,19 +271,18 @@ def wedges_command(
 ) -> None:
     """各项措施减多少：相互影响按沙普利值分摊 / what each measure contributes, interactions shared by Shapley values."""
     here = said_setting(workspace, quiet=True)
-    if boundary not in _NAMES or boundary == "ceads_direct":
+    if boundary not in SERIES_NAMES or boundary == "ceads_direct":
         raise UsageError(
             f"--boundary {boundary!r}",
             doing="read the options",
-            expected=" ".join(name for name in _NAMES if name != "ceads_direct"),
+            expected=" ".join(name for name in SERIES_NAMES if name != "ceads_direct"),
             next_step="name a view or component",
         )
-    _years(str(year))
+    as_years(str(year))
     day = as_day(as_of)
     where = _place(here, place)
-    resolved, found = contributions_of(
-        here, where, _scenario(scenario), boundary, as_of=day, known_at=known_day(known_at, day)
-    )
+    here, chosen = read_scenario(here, scenario)
+    resolved, found = contributions_of(here, where, chosen, boundary, as_of=day, known_at=known_day(known_at, day))
     shares = found.in_year(year)
     at = int((found.years == year).argmax())
     if as_json:
@@ -347,15 +299,17 @@ def wedges_command(
                 "alone": dict(zip(found.measures, found.alone[:, at].tolist(), strict=True)),
                 "evaluations": found.evaluations,
                 "exact": found.error is None,
+                "findings": [finding.model_dump(mode="json") for finding in resolved.findings],
             },
         )
+        stop_on(resolved.findings, Severity.ERROR)
         return
     ranked = sorted(zip(found.measures, found.names, strict=True), key=lambda pair: -shares[pair[0]])
     rows = [
         (zh, _tonnes(shares[code]), _tonnes(float(found.alone[found.measures.index(code), at]))) for code, zh in ranked
     ]
     show_table(
-        f"{here.catalog.place_name(where)} · {resolved.title.zh} · {_NAMES[boundary]} · {year}年 万吨二氧化碳 / 10⁴ tCO₂",
+        f"{here.catalog.place_name(where)} · {resolved.title.zh} · {SERIES_NAMES[boundary]} · {year}年 万吨二氧化碳 / 10⁴ tCO₂",
         ["措施 / measure", "贡献 / Shapley", "单独采取 / alone"],
         rows,
         numbers=(1, 2),
@@ -366,6 +320,7 @@ def wedges_command(
         quiet=quiet,
     )
     show_findings(resolved.findings, quiet=quiet)
+    stop_on(resolved.findings, Severity.ERROR)
 
 
 @app.command("scenarios")
@@ -400,7 +355,7 @@ def inputs_command(
     rows = [
         (
             row["quantity"],
-            row["of"],
+            row["members"],
             row["place"],
             "是" if row["borrowed"] else "",
             row["grade"],
@@ -427,7 +382,7 @@ def import_command(
 ) -> None:
     """读入别的模型的 IAMC 宽表，核对变量与单位，换成本库单位 / read an IAMC wide table of any model, with findings."""
     said_setting(workspace, quiet=True)
-    rows, findings = import_paths(_wide_csv(file), variable=variable)
+    rows, findings = import_paths(wide_csv(file), variable=variable)
     if as_json:
         emit("path-import/1", {"rows": rows, "findings": [one.model_dump(mode="json") for one in findings]})
     else:
@@ -468,11 +423,16 @@ def export_command(
     here = said_setting(workspace, quiet=True)
     day = as_day(as_of)
     places = [_place(here, text) for text in place]
-    chosen = [_scenario(text) for text in scenario or ["trend"]]
-    text = export_paths(here, places, chosen, draws=draws, as_of=day, known_at=known_day(known_at, day))
+    chosen: list[str | Scenario] = []
+    for named in scenario or ["trend"]:
+        here, one = read_scenario(here, named)
+        chosen.append(one)
+    text, findings = export_paths(here, places, chosen, draws=draws, as_of=day, known_at=known_day(known_at, day))
     if out is None:
         typer.echo(text, nl=False)
-        return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
-    note(f"{out}：{len(text.splitlines()) - 1} 行 / rows", quiet=quiet)
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+        note(f"{out}：{len(text.splitlines()) - 1} 行 / rows", quiet=quiet)
+    show_findings(findings, quiet=quiet)
+    stop_on(findings, Severity.ERROR)

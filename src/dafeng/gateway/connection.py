@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, Protocol, cast
 
 from dafeng.base.finding import Severity
-from dafeng.gateway.limits import Addresses, Bucket, Failures, GatewayLimits
+from dafeng.gateway.limits import Addresses, Bucket, Failures, GatewayLimits, origin
 from dafeng.gateway.metrics import Metrics
-from dafeng.gateway.profile import Account, Keys
+from dafeng.gateway.profile import Account
 from dafeng.gateway.session import CentreSession, Closed, Command, Noted, Packet, Send, Step, Store
 from dafeng.gateway.spool import Spool
 from dafeng.gateway.status import Live, LiveBoard
 
 __all__ = ["Centre", "Connection", "Pause"]
 
-_FAILED: Final = ("login-failed", "wrong-key")
+_FAILED: Final = ("login-failed", "wrong-key", "challenge-void")
 _ABUSE: Final = ("no-profile", "body", "before-login")
 _QUIET: Final = ("login", "back-fill", "back-fill-done", "device", "period-ack", "archives-ack", "control-ack", "duplicate",
                  "duplicate-pending", "heart-beat-missed")  # fmt: skip
@@ -52,17 +52,26 @@ class Centre(Protocol):
     buffer: memoryview
     spool: Spool
     now: Callable[[], datetime]
+    ahead: timedelta
 
     def session(self, connection: Connection) -> CentreSession:
         """Return a session for a connection."""
+        ...
+
+    def admit(self, address: str) -> bool:
+        """Count a connection of an address, or refuse it."""
         ...
 
     def account(self, building: str, gateway: str) -> Account | None:
         """Return an account."""
         ...
 
-    def remember_keys(self, address: str, keys: Keys) -> None:
-        """Remember with which keys an address logged in."""
+    def remember(self, address: str, account: Account) -> None:
+        """Remember who logged in from an address."""
+        ...
+
+    def proven(self, address: str, building: str, gateway: str) -> bool:
+        """Return whether a gateway has logged in from an address."""
         ...
 
     def loop_time(self) -> float:
@@ -121,14 +130,10 @@ class Connection(asyncio.BufferedProtocol):
         server = self.server
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
-        self.address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        self.address = origin(str(peer[0])) if isinstance(peer, tuple) else "local"
         self._opened = self._heard = server.loop_time()
-        why = "failures" if server.failures.waits(self.address, "", self._opened) else ""
-        why = why or server.addresses.enter(self.address)
-        if why:
+        if not server.admit(self.address):
             self._refused = True
-            server.metrics.add("connections_refused_total")
-            server.tell("connection.refused", Severity.WARNING, address=self.address, detail=why)
             self._transport.abort()
             return
         self._transport.set_write_buffer_limits(high=1 << 16)
@@ -143,6 +148,8 @@ class Connection(asyncio.BufferedProtocol):
         server.addresses.leave(self.address)
         server.connections.discard(self)
         server.withheld.discard(self)
+        if self.session.unanswered:  # who asks for challenges until one comes that it has heard answered
+            self._failed(self.session.unanswered, server.loop_time())
         self._log_out()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -227,7 +234,8 @@ class Connection(asyncio.BufferedProtocol):
         live.packets += 1
         live.readings += len(packet.readings)
         said = packet.at.isoformat(timespec="seconds")
-        live.last_reading = max(live.last_reading, said)
+        if packet.at - packet.received_at <= self.server.ahead:
+            live.last_reading = max(live.last_reading, said)
         if packet.operation == "continuous":
             live.backlog = max(0, (live.backlog or 1) - 1)
         else:
@@ -263,13 +271,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if step.event in _FAILED:
             server.metrics.add("login_failures_total")
-            name = step.detail if step.event == "login-failed" else ""
-            if not self._locked(name, now):
-                server.failures.failed(self.address, name, now)
-            if name:
-                building, _, gateway = name.rpartition("/")
-                if server.account(building, gateway) is not None:
-                    server.board.of(building, gateway).login_failures += 1
+            self._failed("" if step.event == "wrong-key" else step.detail, now)
         if step.event in _QUIET:
             if step.event == "back-fill" and self._live is not None:
                 self._touch(self._live).backlog = int(step.detail.split()[0])
@@ -281,6 +283,15 @@ class Connection(asyncio.BufferedProtocol):
             live.faults += 1
             live.last_fault, live.last_fault_at = step.event, server.now().isoformat(timespec="seconds")
         self._tell(step.event, step.detail, Severity.WARNING)
+
+    def _failed(self, name: str, now: float) -> None:
+        """Count a failed login, of a gateway where it has named itself."""
+        server = self.server
+        if not self._locked(name, now):
+            server.failures.failed(self.address, name, now)
+        building, _, gateway = name.rpartition("/")
+        if name and server.account(building, gateway) is not None:
+            server.board.of(building, gateway).login_failures += 1
 
     def _ended(self, step: Closed, now: float, sending: list[bytes]) -> None:
         if step.reason in _ABUSE:
@@ -296,10 +307,16 @@ class Connection(asyncio.BufferedProtocol):
         if self._locked(f"{building}/{gateway}", self.server.loop_time()):
             self.server.tell("login.waits", Severity.WARNING, building=building, gateway=gateway, address=self.address)
             return None
-        return self.server.account(building, gateway)
+        account = self.server.account(building, gateway)
+        if account is not None and account.of_centre:
+            self.server.tell("login.centre", Severity.WARNING, building=building, gateway=gateway, address=self.address)
+            return None
+        return account
 
     def _locked(self, name: str, now: float) -> bool:
-        return self.server.failures.waits(self.address, name, now) > 0
+        building, _, gateway = name.rpartition("/")
+        proven = self.server.proven(self.address, building, gateway)
+        return self.server.failures.waits(self.address, name, now, proven=proven) > 0
 
     def _log_in(self) -> None:
         server, account = self.server, self.session.account
@@ -312,7 +329,7 @@ class Connection(asyncio.BufferedProtocol):
         if other is not None:
             other.finish("replaced", "the gateway has logged in again")
         server.failures.passed(self.address, f"{account.building}/{account.gateway}")
-        server.remember_keys(self.address, account.keys)
+        server.remember(self.address, account)
         server.metrics.add("logins_total")
         live = self._live = server.board.of(*key)
         live.connected, live.address = True, self.address

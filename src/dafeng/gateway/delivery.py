@@ -7,21 +7,23 @@ name that has landed. So every packet is in the lake once.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 
 import polars as pl
 from pydantic import Field
 
 from dafeng.base.record import Record
+from dafeng.gateway.database import transaction
 from dafeng.gateway.spool import FIELD, PACKET, RECORD, Spool
 from dafeng.workflow.metering_gateway import SENT_SCHEMA, Delivered
 
-__all__ = ["Deliverer", "Delivery", "DeliveryLimits", "DeliveryState", "sent_frame"]
+__all__ = ["Deliverer", "Delivery", "DeliveryLimits", "DeliveryState", "sent_frame", "take_set_aside"]
 
 _HEAD: Final = ("building", "gateway", "operation", "sequence", "at", "received_at")
 _PARTS: Final = ("meter", "function", "coding", "error", "text")
@@ -35,6 +37,8 @@ class DeliveryLimits(Record):
     """A delivery at least so often, where anything waits: each makes a file and a log entry."""
     readings: int = Field(default=200_000, ge=1)
     """Readings of a delivery at most, about; so many waiting start one at once."""
+    ahead_seconds: float = Field(default=3600.0, ge=0, le=1e10)
+    """A reading whose instant lies further ahead of its receipt is set aside: it would count as the newest until that day."""
 
 
 class DeliveryState(NamedTuple):
@@ -189,7 +193,7 @@ class Delivery:
             )
             connection.executemany(
                 f"INSERT INTO set_aside ({_SET_ASIDE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [(*row, "time") for row in delivered.set_aside.drop("packet").select(_ASIDE_ORDER).iter_rows()],
+                delivered.set_aside.select(*_ASIDE_ORDER, "reason").rows(),
             )
 
         self._spool.end_delivery(first, last, also=also)
@@ -245,6 +249,41 @@ class Delivery:
             if not failures and self._spool.state().readings >= self.limits.readings:
                 break
         self._wake.clear()
+
+
+def take_set_aside(connection: sqlite3.Connection, deliverer: Deliverer, *, at: datetime, ahead: timedelta) -> int:
+    """Deliver readings that were set aside as of the future and whose instant has come; return how many.
+
+    For a server whose own clock was behind. Cut off anywhere, the same is done again, and stores nothing twice.
+
+    Parameters
+    ----------
+    connection : Connection
+        Of `dafeng.gateway.database.open_database`.
+    deliverer : Deliverer
+    at : datetime
+        Now; counts as their receipt.
+    ahead : timedelta
+        How far an instant may lie ahead of it.
+    """
+    tick = timedelta(microseconds=1)
+    now = (at - datetime(1970, 1, 1, tzinfo=UTC)) // tick
+    statement = f"SELECT id, {', '.join(_ASIDE_ORDER)} FROM set_aside WHERE reason = 'future' AND CAST(at AS INTEGER) <= ? ORDER BY id"
+    rows = connection.execute(statement, (now + ahead // tick,)).fetchall()
+    if not rows:
+        return 0
+    numbers = [row[0] for row in rows]
+    sent = pl.DataFrame([row[1:] for row in rows], schema=_ASIDE_ORDER, orient="row", infer_schema_length=None)
+    together = pl.struct("building", "gateway", "operation", "sequence", "at").rank("dense")
+    spool = connection.execute("SELECT value FROM meta WHERE name = 'spool'").fetchone()[0]
+    digest = hashlib.sha256(repr(numbers).encode()).hexdigest()[:12]
+    frame = sent.with_columns(packet=together, received_at=pl.lit(now)).select(
+        pl.col(name).cast(kind) for name, kind in SENT_SCHEMA.items()
+    )
+    deliverer.deliver(frame, f"gateway-aside-{spool}-{numbers[0]}-{numbers[-1]}-{digest}")
+    with transaction(connection):
+        connection.executemany("DELETE FROM set_aside WHERE id = ?", [(number,) for number in numbers])
+    return len(numbers)
 
 
 _ASIDE_ORDER: Final = ["building", "gateway", "operation", "sequence", "at", "meter", "function", "coding", "error", "text",

@@ -6,6 +6,7 @@ Passwords never stand in them: they name a file that holds one.
 from __future__ import annotations
 
 import re
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "MqttGateway",
     "MqttSettings",
     "MqttTls",
+    "broker_tls",
     "read_modbus_file",
     "read_mqtt_file",
     "read_password",
@@ -437,3 +439,26 @@ def read_password(settings: MqttSettings) -> str | None:
             next_step="写入口令 / write it there",
         )
     return password
+
+
+def broker_tls(tls: MqttTls) -> ssl.SSLContext:
+    """Return the context of a connection to a broker. TLS 1.2 is the oldest version spoken; the broker's name is checked.
+
+    Raises
+    ------
+    InputError
+        A certificate or key cannot be read.
+    """
+    try:
+        context = ssl.create_default_context(cafile=None if tls.authorities is None else str(tls.authorities))
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if tls.certificate is not None:
+            context.load_cert_chain(tls.certificate, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise InputError(
+            f"证书或私钥读不了 / cannot be read：{error}",
+            doing="set up TLS to an MQTT broker",
+            expected="PEM 文件 / PEM files",
+            next_step="检查路径、权限，证书与私钥是否成对 / check paths, permissions, and that they belong together",
+        ) from error
+    return context

@@ -5,6 +5,7 @@ Nothing here reads a clock: instants are seconds of a clock that only runs forwa
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter, OrderedDict
 from typing import Final, Self
 
@@ -12,10 +13,11 @@ from pydantic import Field, model_validator
 
 from dafeng.base.record import Record
 
-__all__ = ["Addresses", "Bucket", "Failures", "GatewayLimits", "SpoolLimits"]
+__all__ = ["Addresses", "Bucket", "Failures", "GatewayLimits", "SpoolLimits", "origin"]
 
 _REMEMBERED: Final = 100_000
 """Senders whose failures are remembered; the oldest are forgotten first."""
+_PREFIX: Final = 64
 
 
 class GatewayLimits(Record):
@@ -120,6 +122,20 @@ class Bucket:
         return 0.0 if self._held >= 0 else -self._held / self.rate
 
 
+def origin(address: str) -> str:
+    """Return whom limits count: an IPv4 address, the /64 network of an IPv6 address, of which one sender has 2⁶⁴.
+
+    Examples
+    --------
+    >>> origin("10.0.0.1"), origin("::ffff:10.0.0.1"), origin("2001:db8::1:2:3:4"), origin("fe80::1%eth0")
+    ('10.0.0.1', '10.0.0.1', '2001:db8::/64', 'fe80::/64')
+    """
+    if ":" not in address:
+        return address
+    found = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(found.ipv4_mapped or ipaddress.IPv6Network((found, _PREFIX), strict=False))
+
+
 class Addresses:
     """Connections by address.
 
@@ -194,7 +210,11 @@ class Failures:
         """Forget the failures of a gateway that has logged in."""
         self._seen.pop((address, name), None)
 
-    def waits(self, address: str, name: str, now: float) -> float:
-        """Return for how many seconds logins are refused: of the gateway at the address, or of the whole address."""
-        until = max(self._seen.get(key, (0, 0.0, 0.0))[1] for key in ((address, name), (address, "")))
+    def waits(self, address: str, name: str, now: float, *, proven: bool = False) -> float:
+        """Return for how many seconds logins are refused: of the gateway at the address, or of the whole address.
+
+        `proven`: the gateway has logged in from there before, so that the failures of its neighbours do not count.
+        """
+        keys = ((address, name),) if proven else ((address, name), (address, ""))
+        until = max(self._seen.get(key, (0, 0.0, 0.0))[1] for key in keys)
         return max(0.0, until - now)

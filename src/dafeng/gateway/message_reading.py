@@ -15,7 +15,7 @@ from xml.parsers import expat
 
 from dafeng.gateway import messages as m
 
-__all__ = ["BodyFault", "heard_spelling", "read_body", "read_time"]
+__all__ = ["BodyFault", "heard_spelling", "read_body", "read_element", "read_time"]
 
 _DEPTH: Final = 8
 _ELEMENTS: Final = 40_000

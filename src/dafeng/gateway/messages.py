@@ -35,9 +35,6 @@ __all__ = [
     "ReportKind",
     "SetPeriod",
     "TimeAnswer",
-    "element_of",
-    "operation_of",
-    "sent_by_gateway",
 ]
 
 ReportKind = Literal["reply", "report", "continuous"]
@@ -335,30 +332,3 @@ Message: TypeAlias = (
     | Control
 )
 """Any message."""
-
-
-def element_of(message: Message) -> str:
-    """Return the canonical name of the body element of a message."""
-    return message.element
-
-
-def operation_of(message: Message) -> str:
-    """Return the canonical operation of a message.
-
-    Examples
-    --------
-    >>> operation_of(Query(Common("330302D110", "01")))
-    'query'
-    """
-    return message.operation
-
-
-def sent_by_gateway(message: Message) -> bool:
-    """Return whether a message goes from gateway to centre.
-
-    Examples
-    --------
-    >>> sent_by_gateway(Query(Common("330302D110", "01")))
-    False
-    """
-    return isinstance(message, GatewayMessage)

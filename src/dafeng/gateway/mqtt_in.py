@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import ssl
 import sys
 import threading
 from collections import deque
@@ -27,7 +26,7 @@ from paho.mqtt.properties import Properties
 
 from dafeng.base.errors import InputError
 from dafeng.base.finding import Finding, Severity
-from dafeng.gateway.input_files import MqttSettings
+from dafeng.gateway.input_files import MqttSettings, broker_tls
 from dafeng.gateway.inputs import InputPacket
 from dafeng.gateway.mqtt_json import (
     MessageLimits,
@@ -37,14 +36,12 @@ from dafeng.gateway.mqtt_json import (
     refuse_message,
     topic_filter,
 )
+from dafeng.gateway.mqtt_refusals import REFUSED_AT_ONCE, write_refusals
 from dafeng.gateway.profile import AccountState
 from dafeng.gateway.server import GatewayServer
 
 __all__ = ["MqttInput"]
 
-_KEPT: Final = 10_000
-"""Refused texts kept in the table of readings set aside; the oldest go first."""
-_REFUSED_AT_ONCE: Final = 500
 _DRAIN_SECONDS: Final = 5.0
 _SILENCE_SECONDS: Final = 30.0
 _CALLBACKS: Final = ("on_connect", "on_connect_fail", "on_disconnect", "on_pre_connect", "on_subscribe", "on_message")
@@ -190,7 +187,7 @@ class MqttInput:
         if settings.username:
             client.username_pw_set(settings.username, self._password)
         if settings.tls is not None:
-            client.tls_set_context(_tls(settings))
+            client.tls_set_context(broker_tls(settings.tls))
         client.reconnect_delay_set(min_delay=1, max_delay=int(settings.longest_wait_seconds))
         for name in _CALLBACKS:
             setattr(client, name, getattr(self, f"_{name}"))
@@ -425,9 +422,10 @@ class MqttInput:
         if self._writing or not self._refusals:
             return
         self._writing = True
-        batch, self._refusals = self._refusals[:_REFUSED_AT_ONCE], self._refusals[_REFUSED_AT_ONCE:]
+        batch, self._refusals = self._refusals[:REFUSED_AT_ONCE], self._refusals[REFUSED_AT_ONCE:]
         now = self.server.now()
-        future = self.server.spool.run(lambda connection: _note(connection, batch, now))
+        said = [(one.message.building, one.message.gateway, one.message.address, found) for one, found in batch]
+        future = self.server.spool.run(lambda connection: write_refusals(connection, said, now))
         future.add_done_callback(lambda done: self._call(self._refusals_written, batch, done.exception()))
 
     def _refusals_written(self, batch: Sequence[tuple[_Arrival, tuple[Finding, ...]]], error: object) -> None:
@@ -479,49 +477,3 @@ class MqttInput:
                         address=self._address,
                         detail=f"no message for {quiet:.0f} minutes",
                     )
-
-
-def _note(connection: sqlite3.Connection, batch: Sequence[tuple[_Arrival, tuple[Finding, ...]]], now: datetime) -> None:
-    """Write refused messages and readings: a note for each message, a row with the text for each thing refused."""
-    notes, rows = [], []
-    for arrival, findings in batch:
-        message, first = arrival.message, findings[0]
-        more = f"（共 {len(findings)} 处）" if len(findings) > 1 else ""
-        notes.append((now.isoformat(), first.severity.value, first.name, message.building, message.gateway,
-                      message.address, (first.sentence[:460] + more)))  # fmt: skip
-        rows += [
-            (message.building, message.gateway, "mqtt", str(finding.evidence.get("meter", "")),
-             str(finding.evidence.get("function", "")), finding.value, now.isoformat(), finding.name)
-            for finding in findings[:_REFUSED_AT_ONCE]
-        ]  # fmt: skip
-    connection.executemany(
-        "INSERT INTO notes (at, severity, name, building, gateway, address, detail) VALUES (?, ?, ?, ?, ?, ?, ?)", notes
-    )
-    connection.executemany(
-        """INSERT INTO set_aside (building, gateway, operation, meter, function, text, received_at, reason)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-        rows,
-    )
-    connection.execute(
-        "DELETE FROM set_aside WHERE operation = 'mqtt' AND id <= (SELECT MAX(id) FROM set_aside) - ?", (_KEPT,)
-    )
-
-
-def _tls(settings: MqttSettings) -> ssl.SSLContext:
-    assert settings.tls is not None
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        if settings.tls.authorities is not None:
-            context = ssl.create_default_context(cafile=str(settings.tls.authorities))
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if settings.tls.certificate is not None:
-            context.load_cert_chain(settings.tls.certificate, settings.tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise InputError(
-            f"证书或私钥读不了 / cannot be read：{error}",
-            doing="set up TLS to an MQTT broker",
-            expected="PEM 文件 / PEM files",
-            next_step="检查路径、权限，证书与私钥是否成对 / check paths, permissions, and that they belong together",
-        ) from error
-    return context

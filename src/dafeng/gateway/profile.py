@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from enum import StrEnum
 from typing import Final, NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -101,6 +102,8 @@ class Keys:
         return "Keys(hidden)"
 
 
+_CENTRE_GATEWAY: Final = "00"
+_CENTRE: Final = re.compile(r"[0-9]{6}")
 _KEY_BYTES: Final = 16
 _KEY_DIGITS: Final = 32
 
@@ -163,6 +166,11 @@ class Account(Record):
     """Time zone of its clock."""
     state: AccountState = AccountState.ACTIVE
     """Whether it may log in."""
+
+    @property
+    def of_centre(self) -> bool:
+        """Whether it is a data centre below, which uploads documents and no readings: number 00, six digits for the building."""
+        return self.gateway == _CENTRE_GATEWAY and bool(_CENTRE.fullmatch(self.building))
 
     @property
     def time_zone(self) -> ZoneInfo:

@@ -13,8 +13,10 @@ import sqlite3
 import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
+
+import polars as pl
 
 from dafeng.base.errors import DafengError, UnknownNameError
 from dafeng.base.finding import Severity
@@ -22,7 +24,7 @@ from dafeng.gateway.connection import Connection, Pause
 from dafeng.gateway.database import DATABASE_FILE, open_database
 from dafeng.gateway.delivery import Delivery
 from dafeng.gateway.inputs import Source
-from dafeng.gateway.limits import Addresses, Failures
+from dafeng.gateway.limits import Addresses, Failures, origin
 from dafeng.gateway.metrics import Metrics, prometheus_text
 from dafeng.gateway.metrics_http import MetricsPage
 from dafeng.gateway.options import ServerOptions, tls_context
@@ -35,6 +37,7 @@ from dafeng.gateway.session import (
 )
 from dafeng.gateway.spool import Spool, Spooled
 from dafeng.gateway.status import Event, LiveBoard, write_board
+from dafeng.gateway.tls_listener import TlsListener
 from dafeng.workflow.facts import need_workspace
 from dafeng.workflow.metering_gateway import Delivered, GatewayDelivery
 from dafeng.workflow.setting import Setting
@@ -49,6 +52,8 @@ _ACCOUNTS_SECONDS: Final = 2.0
 _RELEASED_AT_ONCE: Final = 200
 _REMEMBERED: Final = 20_000
 _FADING: Final = 0.97
+_SHOWN: Final = 60
+_HANDSHAKE_SECONDS: Final = 10.0
 
 
 class GatewayServer:
@@ -92,6 +97,7 @@ class GatewayServer:
         self.ports: list[int] = []
         self.now = clock
         self.limits = options.limits
+        self.ahead = timedelta(seconds=options.delivery.ahead_seconds)
         self._listener = listener
         self._challenge = challenge or _drawn_challenge
         self.path = need_workspace(setting)[0].root / DATABASE_FILE
@@ -114,9 +120,9 @@ class GatewayServer:
         self.buffer = memoryview(bytearray(_BUFFER))  # TLS writes into slices of it
         self.spool: Spool
         self._keys: list[Keys] = []
-        self._keys_of: OrderedDict[str, Keys] = OrderedDict()
+        self._proven: OrderedDict[str, dict[tuple[str, str], Keys]] = OrderedDict()
         self._spool_sound = True
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._context: ssl.SSLContext | None = None
         self._page: MetricsPage | None = None
@@ -143,7 +149,7 @@ class GatewayServer:
         self.spool = Spool(self.path, self.options.spool, clock=self.now, settled=self._settled)
         self._delivery: Delivery | None = None
         if self.options.deliver:
-            deliverer = GatewayDelivery(self.setting, ticking=self._loop.time)
+            deliverer = GatewayDelivery(self.setting, ticking=self._loop.time, ahead=self.ahead)
             self._delivery = Delivery(
                 self.spool, deliverer, self.options.delivery, clock=self.now, told=self._delivered
             )
@@ -170,16 +176,32 @@ class GatewayServer:
         self.tell("server.started", detail=f"ports {', '.join(map(str, self.ports))}")
 
     async def _listen(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        server = await self._loop.create_server(
-            lambda: Connection(self),
-            host,
-            port,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else self.limits.login_seconds,
-            backlog=4096,
-        )
+        if context is not None:
+            listener = TlsListener(
+                context,
+                lambda: Connection(self),
+                admit=lambda address: self.admit(origin(address)),
+                leave=lambda address: self.addresses.leave(origin(address)),
+                seconds=min(_HANDSHAKE_SECONDS, self.limits.login_seconds),
+            )
+            self.ports.append(await listener.start(host, port))
+            self._listeners.append(listener)
+            return
+        server = await self._loop.create_server(lambda: Connection(self), host, port, backlog=4096)
         self._listeners.append(server)
         self.ports.append(int(server.sockets[0].getsockname()[1]))
+
+    def admit(self, address: str) -> bool:
+        """Count a connection of an address; False where a limit refuses it.
+
+        An address with too many failures waits, but for the gateways that have logged in from there before.
+        """
+        waits = address not in self._proven and self.failures.waits(address, "", self._loop.time()) > 0
+        why = "failures" if waits else self.addresses.enter(address)
+        if why:
+            self.metrics.add("connections_refused_total")
+            self.tell("connection.refused", Severity.WARNING, address=address, detail=why)
+        return not why
 
     def reload_certificate(self) -> None:
         """Read certificate and key again; connections that stand keep the old ones."""
@@ -237,11 +259,6 @@ class GatewayServer:
             )
         connection.command(message)
 
-    def deliver_now(self) -> None:
-        """Deliver what waits, without waiting for its time."""
-        if self._delivery is not None:
-            self._delivery.wake()
-
     def loop_time(self) -> float:
         """Return seconds of a clock that only runs forward."""
         return self._loop.time()
@@ -262,7 +279,7 @@ class GatewayServer:
         keep: bool = True,
     ) -> None:
         """Tell the listener of an event, and keep it where it weighs something (`keep`: unless the caller does so)."""
-        event = Event(self.now(), name, severity, building, gateway, address, detail[:500])
+        event = Event(self.now(), name, severity, building[:_SHOWN], gateway[:_SHOWN], address, detail[:500])
         if keep and severity is not Severity.INFO and not self.board.note(event):
             self.metrics.add("notes_dropped_total")
         if self._listener is not None:
@@ -319,24 +336,39 @@ class GatewayServer:
             self.tell("accounts.unreadable", Severity.ERROR, building=building, gateway=gateway, detail=str(error))
             return None
 
-    def remember_keys(self, address: str, keys: Keys) -> None:
-        """Remember with which keys an address logged in last: they are tried first."""
-        self._keys_of[address] = keys
-        self._keys_of.move_to_end(address)
-        while len(self._keys_of) > _REMEMBERED:
-            self._keys_of.popitem(last=False)
+    def remember(self, address: str, account: Account) -> None:
+        """Remember who logged in from an address: its keys are tried first, and its neighbours' failures do not hold it up."""
+        known = self._proven.setdefault(address, {})
+        known.pop((account.building, account.gateway), None)
+        known[account.building, account.gateway] = account.keys
+        self._proven.move_to_end(address)
+        while len(self._proven) > _REMEMBERED:
+            self._proven.popitem(last=False)
+
+    def proven(self, address: str, building: str, gateway: str) -> bool:
+        """Return whether a gateway has logged in from an address."""
+        return (building, gateway) in self._proven.get(address, ())
 
     def _likely_keys(self, address: str) -> Iterator[Keys]:
-        last = self._keys_of.get(address)
-        if last is not None:
-            yield last
-        yield from self._keys
+        """Give the keys to try on the first frame from an address, newest first; of one that waits only those known from there."""
+        seen = set()
+        for keys in reversed(self._proven.get(address, {}).values()):
+            if keys.key + keys.iv not in seen:
+                seen.add(keys.key + keys.iv)
+                yield keys
+        if not self.failures.waits(address, "", self._loop.time()):
+            yield from self._keys
 
-    def _know_keys(self) -> None:
-        """Gather the distinct keys that open frames."""
-        distinct = {account.keys.key + account.keys.iv: account.keys for account in self._registry.accounts()}
-        self._keys = list(distinct.values())
-        self._keys_of.clear()
+    def _know_keys(self) -> dict[tuple[str, str], Account]:
+        """Gather the distinct keys that open frames of gateways, and return the accounts."""
+        accounts = {(one.building, one.gateway): one for one in self._registry.accounts() if not one.of_centre}
+        self._keys = list({one.keys.key + one.keys.iv: one.keys for one in accounts.values()}.values())
+        for address, known in list(self._proven.items()):
+            kept = {key: keys for key, keys in known.items() if key in accounts and accounts[key].keys == keys}
+            self._proven[address] = kept
+            if not kept:
+                del self._proven[address]
+        return accounts
 
     async def _watch_accounts(self) -> None:
         while True:
@@ -346,8 +378,7 @@ class GatewayServer:
                 if changes == self._accounts_seen:
                     continue
                 self._accounts_seen = changes
-                self._know_keys()
-                known = {(account.building, account.gateway): account for account in self._registry.accounts()}
+                known = self._know_keys()
             except (sqlite3.Error, DafengError) as error:
                 self.tell("accounts.unreadable", Severity.ERROR, detail=str(error))
                 continue
@@ -414,9 +445,7 @@ class GatewayServer:
             return
         self.tell("delivery.done", detail=f"{delivered.batch}: {delivered.rows} readings")
         if delivered.set_aside.height:
-            self.tell(
-                "delivery.set-aside", Severity.WARNING, detail=f"{delivered.set_aside.height} readings of no instant"
-            )
+            self.tell("delivery.set-aside", Severity.WARNING, detail=_reasons(delivered.set_aside))
 
     # work that comes round
 
@@ -466,6 +495,15 @@ class GatewayServer:
             self.board.put_back(rows)
             if self._listener is not None:
                 self._listener(Event(self.now(), "status.unwritten", Severity.WARNING, detail=str(error)))
+
+
+def _reasons(set_aside: pl.DataFrame) -> str:
+    """Return how many readings were set aside for which reason, and the gateway that sent most of them."""
+    counted = "、".join(
+        f"{count} {reason}" for reason, count in set_aside.group_by("reason").len().sort("reason").iter_rows()
+    )
+    building, gateway, _ = set_aside.group_by("building", "gateway").len().sort("len", "building").row(-1)
+    return f"{counted}; {building}/{gateway}"
 
 
 def _drawn_challenge() -> str:

@@ -140,6 +140,11 @@ class CentreSession:
         return self._reader.held
 
     @property
+    def unanswered(self) -> str:
+        """Who was challenged and has not answered, also after the end; blank where nobody."""
+        return "" if self._challenge is None else _shown(self._claimed)
+
+    @property
     def outstanding(self) -> int:
         """Packets handed out to be stored and not yet acknowledged."""
         return len(self._pending)
@@ -249,6 +254,9 @@ class CentreSession:
             if self.state in (CentreState.CONNECTED, CentreState.CHALLENGED):
                 self._close(steps, "body", message.name)
             return
+        if self.state is CentreState.READY and self._is_bare(message, frame):
+            self._fault(steps, "plain", f"{message.element}/{message.operation} without encryption")
+            return
         if self.profile is not None:
             heard = heard_spelling(body)
             if heard and not heard.items() <= self.profile.spelling.items():
@@ -272,7 +280,7 @@ class CentreSession:
         if frame.crc_scope != self.profile.crc_scope:
             self.profile = self.profile.model_copy(update={"crc_scope": frame.crc_scope})
         if frame.kind is not None and is_plain(frame.payload):
-            return frame.payload
+            return frame.payload  # what has to be encrypted is looked at when it is read
         if frame.kind is not None and not frame.payload and frame.kind == self.profile.kinds.get("heart_beat"):
             return write_body(m.HeartBeat(self._claimed), self.profile)
         if self._keys is None:
@@ -285,6 +293,11 @@ class CentreSession:
                 self._close(steps, "wrong-key", body.name)
             return None
         return body
+
+    def _is_bare(self, message: m.Message, frame: Frame) -> bool:
+        """Whether it came plain though it has to be encrypted: anybody on the line could have put it there."""
+        assert self.profile is not None  # found out with the first frame
+        return frame.kind is not None and is_plain(frame.payload) and self.profile.enciphers(message.element)
 
     def _found(self, found: Detected) -> bytes | None:
         self.profile, self._keys = found.profile, found.keys
@@ -322,16 +335,28 @@ class CentreSession:
         elif self._keys is not None and not account.keys.same_cipher(self._keys):
             steps.append(Noted("foreign-key", f"{named} with the key of another gateway"))
             account = None
+        elif self._keys is None and self._enciphers_login(account):
+            steps.append(Noted("plain-login", f"{named} without the key that {account.profile} asks for"))
+            account = None
         elif self.profile is not None:
             self.profile = self._merged(self.profile, account, steps)
+        if self._challenge is not None:
+            steps.append(Noted("challenge-void", named))
         self._candidate = account
         self._challenge, self._challenged_at = self._new_challenge(), at
         self.state = CentreState.CHALLENGED
         self._send(m.Challenge(self._claimed, self._challenge), frame, steps)
 
+    def _stated(self, account: Account) -> Profile | None:
+        return next((profile for profile in self._profiles if profile.id == account.profile), None)
+
+    def _enciphers_login(self, account: Account) -> bool:
+        stated = self._stated(account)
+        return stated is not None and stated.enciphers("id_validate")
+
     def _merged(self, found: Profile, account: Account, steps: list[Step]) -> Profile:
         """Return the profile of the account with what was found out, or what was found where the two frame differently."""
-        stated = next((profile for profile in self._profiles if profile.id == account.profile), None)
+        stated = self._stated(account)
         if stated is None or (stated.head, stated.tail, stated.framing) != (found.head, found.tail, found.framing):
             steps.append(Noted("profile-differs", f"{account.profile} is stated, {found.id} is spoken"))
             return found.model_copy(update={"md5_order": found.md5_order if stated is None else stated.md5_order})
@@ -493,7 +518,6 @@ class CentreSession:
     def _close(self, steps: list[Step], reason: str, detail: str) -> None:
         if self.state is not CentreState.CLOSED:
             self.state = CentreState.CLOSED
-            self._challenge = None
             self._pending.clear()
             self._reader.discard()
             steps.append(Closed(reason, detail))

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -35,6 +36,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TICK: Final = timedelta(microseconds=1)
 _PARTS: Final = 5
 _OVERHEAD: Final = 100
+_LONGEST: Final = 200
+"""Characters of a field that are kept: the fields before the readings stand in every row of them."""
 _PLAIN: Final = str.maketrans(dict.fromkeys("\x1c\x1d\x1e\x1f\n\r", "\ufffd"))
 _STOP: Final = object()
 T = TypeVar("T")
@@ -140,8 +143,10 @@ def pack(packet: Spooled, received: int) -> str:
     >>> unpack(pack(packet, 5))
     [(('b', '01', 'report', '7', '1795132800000000', '5'), [('1', '2', '', '', '3.5')])]
     """
-    readings = packet.readings
+    readings: Sequence[Sequence[str]] = packet.readings
     head: tuple[str, ...] = packet.building, packet.gateway, packet.operation, packet.sequence
+    if max(map(len, chain(head, *readings))) > _LONGEST:
+        readings, head = [tuple(map(_cut, reading)) for reading in readings], tuple(map(_cut, head))
     text = RECORD.join((*head, str((packet.at - _EPOCH) // _TICK), str(received), *map(FIELD.join, readings)))
     count = len(readings)
     if text.count(FIELD) != count * (_PARTS - 1) or text.count(RECORD) != count + _PARTS or PACKET in text:
@@ -151,6 +156,11 @@ def pack(packet: Spooled, received: int) -> str:
         head = tuple(field.translate(_PLAIN) for field in head)
         text = RECORD.join((*head, str((packet.at - _EPOCH) // _TICK), str(received), *map(FIELD.join, cleaned)))
     return text
+
+
+def _cut(field: str) -> str:
+    """Return a field of bounded length; what was cut is no number any more."""
+    return field if len(field) <= _LONGEST else field[: _LONGEST - 1] + "…"
 
 
 def unpack(text: str) -> list[tuple[tuple[str, ...], list[tuple[str, ...]]]]:
@@ -198,6 +208,7 @@ class Spool:
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._connection = open_database(path)
         self._reader = open_database(path)
+        self._file = _identity(path)
         self._reader.execute("PRAGMA query_only = ON")
         self._reading = threading.Lock()
         self.id = str(self._reader.execute("SELECT value FROM meta WHERE name = 'spool'").fetchone()[0])
@@ -408,6 +419,8 @@ class Spool:
         return _FullError(f"the spool holds {self._bytes} bytes of at most {self.limits.most_bytes}")
 
     def _check_disk(self) -> None:
+        if _identity(self.path) != self._file:
+            raise _FullError(f"{self.path.name} was moved, removed or replaced; put it back, or start the server anew")
         found = os.statvfs(self.path.parent)
         free = found.f_bavail * found.f_frsize
         if free < self.limits.free_bytes:
@@ -430,3 +443,12 @@ class Spool:
 
 class _FullError(OSError):
     """There is no room for more packets."""
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return which file a path names; SQLite would go on writing into one that nobody can open any more."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -11,14 +11,12 @@ import binascii
 import re
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final, Literal, TypeAlias
-from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from dafeng.gateway.message_xml import BodyFault
+from dafeng.gateway.message_reading import BodyFault, read_element
 from dafeng.gateway.messages import Common
 
 __all__ = [
-    "CENTRE_GATEWAY",
     "Ask",
     "DocumentKind",
     "Finish",
@@ -34,14 +32,10 @@ __all__ = [
     "write_upload",
 ]
 
-CENTRE_GATEWAY: Final = "00"
-"""Gateway number of an account that is a data centre: its building is the six digits of the centre."""
 DocumentKind = Literal["daily", "hourly", "ledger"]
 """Daily files, those of one hour, the ledger of buildings."""
 _SHA: Final = re.compile(r"[0-9a-f]{64}")
 _BIG: Final = 1 << 40
-_DEPTH: Final = 3
-_FIELDS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +194,10 @@ def read_upload(body: bytes, *, most: int = 1 << 20) -> Upload | BodyFault:
     >>> read_upload(b'<root><upload operation="open"/></root>')
     BodyFault(name='operation', detail="upload/'open'")
     """
-    if len(body) > most:
-        return BodyFault("size", f"{len(body)} bytes, at most {most}")
-    found = _read(body)
+    found = read_element(body, "upload", most=most)
     if isinstance(found, BodyFault):
         return found
-    operation, texts = found
+    operation, texts = found[0].get("operation", ""), found[1]
     kind = _KINDS.get(operation)
     if kind is None:
         return BodyFault("operation", f"upload/{operation[:40]!r}")
@@ -217,45 +209,6 @@ def read_upload(body: bytes, *, most: int = 1 << 20) -> Upload | BodyFault:
         values[field.name] = value
     message: Upload = kind(**values)
     return message
-
-
-class _RefusedError(Exception):
-    """Raised inside the parser's handlers."""
-
-
-def _read(body: bytes) -> tuple[str, dict[str, str]] | BodyFault:
-    """Return the operation, and the texts of the fields by name: no document type, no entities, a bounded number of elements."""
-    parser = expat.ParserCreate(encoding="utf-8")
-    parser.buffer_text = True
-    path: list[str] = []
-    operation: list[str] = []
-    texts: dict[str, list[str]] = {}
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        path.append(name)
-        if path == ["root", "upload"]:
-            operation.append(attributes.get("operation", ""))
-        elif path[:2] == ["root", "upload"] and len(path) == _DEPTH and len(texts) < _FIELDS:
-            texts.setdefault(name, [])
-        if len(path) > _DEPTH or len(operation) > 1:
-            raise _RefusedError("elements nested too deeply, or two uploads")
-
-    def characters(part: str) -> None:
-        if len(path) == _DEPTH and path[1] == "upload" and path[2] in texts:
-            texts[path[2]].append(part)
-
-    def refuse(*_said: object) -> None:
-        raise _RefusedError("the body has a document type")
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda _name: path.pop()
-    parser.CharacterDataHandler = characters
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(body, True)
-    except (_RefusedError, expat.ExpatError) as error:
-        return BodyFault("syntax", str(error))
-    return operation[0] if operation else "", {name: "".join(parts).strip() for name, parts in texts.items()}
 
 
 def _value(kind: str, name: str, text: str | None) -> Any:

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Final
 
 from dafeng.gateway.database import DATABASE_FILE, open_database
-from dafeng.gateway.limits import Addresses, Failures, GatewayLimits
+from dafeng.gateway.limits import Addresses, Failures, GatewayLimits, origin
 from dafeng.gateway.profile import Account
 from dafeng.gateway.registry import Registry
 from dafeng.gateway.session import Closed, Noted, Send, SessionLimits
-from dafeng.gateway.upper_messages import CENTRE_GATEWAY, Offered, Receipt, Upload
+from dafeng.gateway.tls_listener import TlsListener
+from dafeng.gateway.upper_messages import Offered, Receipt, Upload
 from dafeng.gateway.upper_receiving import UpperLimits, UpperReceiver
 from dafeng.gateway.upper_session import ProvinceEnd, Uploaded
 from dafeng.workflow.facts import need_workspace
@@ -25,6 +26,7 @@ __all__ = ["UpperServer"]
 
 _READ: Final = 1 << 16
 _TICK: Final = 5.0
+_HANDSHAKE_SECONDS: Final = 10.0
 _LIMITS: Final = GatewayLimits(connections=200, connections_per_address=50)
 
 
@@ -67,6 +69,7 @@ class UpperServer:
         self._profiles = tuple(setting.catalog.gateway_profiles.values())
         self._upper_limits = limits
         self._addresses, self._failures = Addresses(_LIMITS), Failures(_LIMITS)
+        self._server: asyncio.Server | TlsListener
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -85,12 +88,18 @@ class UpperServer:
         self._receiver = UpperReceiver(self._setting, self._store, clock=self._clock, limits=self._upper_limits)
         self._turn = asyncio.Lock()
         try:
-            self._server = await asyncio.start_server(self._serve, self._host, self.port, ssl=self._tls)
+            if self._tls is None:
+                server = await asyncio.start_server(self._serve, self._host, self.port)
+                self._server, self.port = server, int(server.sockets[0].getsockname()[1])
+            else:
+                listener = TlsListener(
+                    self._tls, self._streams, admit=self._admit, leave=self._leave, seconds=_HANDSHAKE_SECONDS
+                )
+                self._server, self.port = listener, await listener.start(self._host, self.port)
         except OSError:
             self._database.close()
             self._store.close()
             raise
-        self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Take no more connections, finish the import at work, and close."""
@@ -102,20 +111,29 @@ class UpperServer:
             self._database.close()
             self._store.close()
 
+    def _streams(self) -> asyncio.StreamReaderProtocol:
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), self._serve)
+
+    def _admit(self, address: str) -> bool:
+        return not self._addresses.enter(origin(address))
+
+    def _leave(self, address: str) -> None:
+        self._addresses.leave(origin(address))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # started by the server as one
         self._tasks.add(task)
-        address = str((writer.get_extra_info("peername") or ("",))[0])
-        entered = not self._addresses.enter(address)
+        address = origin(str((writer.get_extra_info("peername") or ("",))[0]))
+        entered = self._admit(address)
         try:
             if entered:
                 await self._talk(reader, writer, address)
-        except (OSError, asyncio.CancelledError):
+        except (OSError, TimeoutError, asyncio.CancelledError):
             pass  # the other end is gone, or this one stops
         finally:
             if entered:
-                self._addresses.leave(address)
+                self._leave(address)
             self._tasks.discard(task)
             writer.close()
             with suppress(OSError, asyncio.CancelledError):
@@ -123,9 +141,9 @@ class UpperServer:
 
     def _account(self, address: str, building: str, gateway: str) -> Account | None:
         now = asyncio.get_running_loop().time()
-        if gateway != CENTRE_GATEWAY or self._failures.waits(address, building, now) > 0:
-            return None
-        return self._registry.get(building, gateway)
+        account = self._registry.get(building, gateway)
+        waits = self._failures.waits(address, building, now) > 0
+        return None if waits or account is None or not account.of_centre else account
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str) -> None:
         session = ProvinceEnd(
@@ -133,7 +151,7 @@ class UpperServer:
             challenge=lambda: f"{secrets.randbelow(10**8):08d}",
             profiles=self._profiles,
             limits=SessionLimits(),
-            keys=lambda: [one.keys for one in self._registry.accounts() if one.gateway == CENTRE_GATEWAY],
+            keys=lambda: [one.keys for one in self._registry.accounts() if one.of_centre],
         )
         while True:
             try:
@@ -143,7 +161,8 @@ class UpperServer:
                     return
                 steps = session.receive(data, self._clock())
             except TimeoutError:
-                steps = session.tick(self._clock())
+                steps = []
+            steps += session.tick(self._clock())  # also of a sender that keeps it busy with crumbs
             for step in steps:
                 centre = "" if session.account is None else session.account.building
                 match step:
@@ -155,9 +174,9 @@ class UpperServer:
                         self._hear(step, centre, address)
                     case Closed():
                         self._told(f"upper.closed.{step.reason}", centre, step.detail)
-                        await writer.drain()
+                        await asyncio.wait_for(writer.drain(), _LIMITS.send_seconds)
                         return
-            await writer.drain()
+            await asyncio.wait_for(writer.drain(), _LIMITS.send_seconds)
 
     def _hear(self, step: Noted, centre: str, address: str) -> None:
         if step.event in ("login-failed", "wrong-key"):

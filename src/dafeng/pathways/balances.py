@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
+from dafeng.pathways.emissions import GJ_PER_KWH, fuels_of
 from dafeng.pathways.energy import DISTRICT
 from dafeng.pathways.inputs import Inputs
 from dafeng.pathways.outcome import VIEWS, Outcome
@@ -121,11 +122,11 @@ def _photovoltaics(outcome: Outcome) -> float:
 
 
 def _classes(inputs: Inputs, outcome: Outcome) -> float:
-    axes, factors = inputs.axes, inputs.late("fuel_factor")
-    burnt = [
-        row for row, code in enumerate(axes.members("carrier")) if code not in ("electricity", "heat", "solar_thermal")
-    ]
-    fuel = sum((outcome.final[:, row].sum(axis=0) * factors[row] * 3.6e-6 for row in burnt), start=np.zeros((1, 1)))
+    factors = inputs.late("fuel_factor")
+    burnt = [row for row, _ in fuels_of(inputs)]
+    fuel = sum(
+        (outcome.final[:, row].sum(axis=0) * factors[row] * (GJ_PER_KWH / 1e3) for row in burnt), start=np.zeros((1, 1))
+    )
     return max(
         _gap(np.asarray(fuel), outcome.emissions["direct_building"]),
         _gap(outcome.direct_by_class.sum(axis=0), outcome.emissions["direct_building"]),

@@ -48,9 +48,9 @@ Cell = tuple[str, str]
 
 CELL_CARRIERS: Final = ("coal", "natural_gas", "lpg", "oil")
 """Fuels of which the calibration has a factor in each segment."""
-MEMORY: Final = 0.95
+MEMORY: Final = 0.97
 """Memory of the residual of a calibrated component: chosen by the rolling origins of docs/explanation/pathway-validation.md."""
-PANEL_STEP: Final = 0.132
+PANEL_STEP: Final = 0.129
 """Yearly step of observed over modelled in 23 provinces, 2000 to 2019, on the log scale; taken where fewer than `_PANEL` are given."""
 _PANEL: Final = 5
 _WINDOW: Final = 3
@@ -191,8 +191,8 @@ def residual_scale(step: float, memory: float = MEMORY) -> float:
 
     Examples
     --------
-    >>> round(residual_scale(0.132, 0.95), 4)
-    0.4227
+    >>> round(residual_scale(0.129, 0.97), 4)
+    0.5306
     """
     return float(step / np.sqrt(1.0 - memory**2))
 
@@ -258,7 +258,7 @@ def calibrate_fuels(
     Parameters
     ----------
     book : InputBook
-        Inputs of the place, without an earlier calibration of it.
+        Inputs of the place; factors that they have already are multiplied.
     history : FuelHistory
         Observed by segment and fuel; the last year must have a value.
     checked_on : date
@@ -290,17 +290,16 @@ def calibrate_fuels(
     level = sum(factor * cells[cell][years - first] for cell, factor in factors.items())
     knots = _knots(int(years[0]), last)
     path = _path(years, np.log(observed / level), knots)
-    reason = (
-        f"{int(years[0])}—{last}年清单分部门分燃料直接排放（不含车用汽油柴油）：各段各燃料取末三年之比，"
-        f"总量到末年为止按每五年一点的折线，末年起不变"
-    )
+    reason = f"{int(years[0])}—{last}年清单直接排放，不含车用汽油柴油；末三年分项之比，总量折线到末年，其后不变"
     parameters = [
         PathwayParameter(
             id=f"{book.place}-calibration-{segment.replace('_', '-')}-{carrier.replace('_', '-')}",
             quantity="calibration_carrier", place=book.place, of={"building_class": segment, "carrier": carrier},
             unit="1",
             points=tuple(
-                ParameterPoint(year=year, value=float(f"{factor * np.exp(log):.5g}"))
+                ParameterPoint(
+                    year=year, value=float(f"{factor * np.exp(log) * _stands(inputs, segment, carrier, year):.5g}")
+                )
                 for year, log in zip(knots, path, strict=True)
             ),
             source=history.source, grade=Grade.B, derived=reason, calibrated=True, checked_on=checked_on,
@@ -321,6 +320,14 @@ def calibrate_fuels(
         borrowed=("残差的步长取自各省合并估计" if len(panel) >= _PANEL else "残差的步长取自23省合并估计",),
         findings=_warnings(book.place, factors, cells, last - first),
     )  # fmt: skip
+
+
+def _stands(inputs: Inputs, segment: str, carrier: str, year: int) -> float:
+    """Return the factor that the inputs have already, of which the fitted one is a multiple."""
+    cells = inputs.arrays["calibration_carrier"][
+        np.ix_(*inputs.rows("calibration_carrier", {"building_class": segment, "carrier": carrier}))
+    ]
+    return float(cells[..., year - int(inputs.years[0]), 0].mean())
 
 
 def _with(inputs: Inputs, parameters: Sequence[PathwayParameter]) -> Inputs:

@@ -111,7 +111,7 @@ def _embodied(inputs: Inputs, stock: Stock) -> tuple[Floats, Floats]:
     segments = axes.members("segment")
     rows = [segments.index(axes.segment(code)) for code in axes.members("building_class")]
 
-    def of_segment(parts: tuple[Floats, ...], at: int) -> Floats:
+    def of_segment(parts: Floats, at: int) -> Floats:
         return np.asarray(sum(part for part, row in zip(parts, rows, strict=True) if row == at))
 
     materials: list[Floats] = []

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from dafeng.base.errors import UsageError
 from dafeng.catalog.pathway_schemas import PathwayParameter
 from dafeng.catalog.pathway_tables import FIRST_YEAR, YEARS
-from dafeng.pathways.inputs import FIRST_RESULT, Inputs
+from dafeng.pathways.inputs import FIRST_RESULT, Buffers, Inputs
 from dafeng.pathways.model import Outcome, run
+from dafeng.pathways.outcome import VIEWS as _SUMS
 from dafeng.pathways.quantities import InputBook
 from dafeng.pathways.residuals import last_observed, residual_normals, residuals
 from dafeng.pathways.sampling import Design, quantiles
@@ -30,10 +31,12 @@ __all__ = [
     "COMPONENTS",
     "VIEWS",
     "Ensemble",
+    "InputsOf",
     "Total",
     "carrier_totals",
     "class_totals",
     "draw_groups",
+    "drawn_inputs",
     "ensemble",
     "run_draws",
 ]
@@ -41,14 +44,15 @@ __all__ = [
 Array = NDArray[np.float64]
 Total = Callable[[Outcome], Array]
 """A series that is kept of an outcome, shape (year, draw or 1)."""
+InputsOf = Callable[[Mapping[str, NDArray[Any]], Buffers], Inputs]
+"""From the columns of a chunk to inputs, in the arrays of the buffers."""
 
-CHUNK: Final = 384
-"""Draws that run at once: their arrays stay near the processor."""
-VIEWS: Final = ("direct", "indirect", "building_operation", "embodied", "whole_field")
+CHUNK: Final = 640
+"""Draws that run at once at most: half a gigabyte a thread. Fewer, and threads wait for each other between the steps."""
+_FEWEST: Final = 256
+VIEWS: Final = tuple(_SUMS)
 """Views of the boundary table that are kept."""
-COMPONENTS: Final = (
-    "direct_building", "purchased_electricity", "purchased_heat", "construction", "materials", "municipal_operation",
-)  # fmt: skip
+COMPONENTS: Final = _SUMS["whole_field"]
 """Components of the boundary table that are kept."""
 _MOST_THREADS: Final = 64
 
@@ -124,7 +128,7 @@ def ensemble(
     seed : int
     design : {"sobol", "latin", "random"}
     chunk : int
-        Draws that run at once; memory goes with `chunk` times `threads`.
+        Draws that run at once at most; memory goes with `chunk` times `threads`.
     threads : int
     residual : bool
         Whether to add the model's own error after the base year.
@@ -147,9 +151,6 @@ def ensemble(
         draw_groups(book, () if resolved is None else resolved.parameters), draws, seed=seed, design=design
     )
 
-    def inputs_of(columns: Mapping[str, Array]) -> Inputs:
-        return book.arrays(columns) if resolved is None else scenario_inputs(book, resolved, columns)
-
     wanted: dict[str, Total] = {name: _series_of(name) for name in keep} | dict(totals or {})
     base_year = book.settings.base_year if resolved is None else resolved.base_year
     shocks = None
@@ -158,7 +159,14 @@ def ensemble(
         first = int(_observed_until(book.arrays(), base_year).min())
         shocks = residual_normals(names, int(YEARS[-1]) - first, draws, seed=seed)
     years, series = run_draws(
-        inputs_of, drawn, draws, wanted, chunk=chunk, threads=threads, base_year=base_year, shocks=shocks
+        drawn_inputs(book, resolved),
+        drawn,
+        draws,
+        wanted,
+        chunk=chunk,
+        threads=threads,
+        base_year=base_year,
+        shocks=shocks,
     )
     return Ensemble(
         place=book.place,
@@ -191,8 +199,19 @@ def carrier_totals(book: InputBook) -> dict[str, Total]:
     return {f"final/{code}": total(row) for row, code in enumerate(book.axes.members("carrier"))}
 
 
+def drawn_inputs(book: InputBook, resolved: ResolvedScenario | None) -> InputsOf:
+    """Return what makes the inputs of quantiles by spread group: of a scenario, or of the parameters alone."""
+
+    def inputs_of(columns: Mapping[str, Array], buffers: Buffers) -> Inputs:
+        if resolved is None:
+            return book.arrays(columns, buffers=buffers)
+        return scenario_inputs(book, resolved, columns, buffers=buffers)
+
+    return inputs_of
+
+
 def run_draws(
-    inputs_of: Callable[[Mapping[str, NDArray[Any]]], Inputs],
+    inputs_of: InputsOf,
     columns: Mapping[str, NDArray[Any]],
     draws: int,
     totals: Mapping[str, Total],
@@ -208,7 +227,7 @@ def run_draws(
     Parameters
     ----------
     inputs_of : callable
-        From the columns of a chunk, each of shape (..., draw), to inputs; the same function for every chunk.
+        From the columns of a chunk, each of shape (..., draw), and buffers to inputs; the same function for every chunk.
     columns : mapping from name to array, shape (..., draw)
         What tells one draw from another.
     draws : int
@@ -239,28 +258,29 @@ def run_draws(
             expected=f"at least one draw at once, and from 1 to {_MOST_THREADS} threads",
             next_step="leave both at their defaults",
         )
-    parts = [slice(begin, min(begin + chunk, draws)) for begin in range(0, draws, chunk)]
-
-    def part_of(part: slice) -> Outcome:
-        inputs = inputs_of({name: column[..., part] for name, column in columns.items()})
-        outcome = run(inputs, detail=detail)
-        return outcome if shocks is None else _with_residual(outcome, inputs, shocks[..., part], base_year)
+    size = min(chunk, max(-(-draws // threads), _FEWEST))
+    parts = [slice(begin, min(begin + size, draws)) for begin in range(0, draws, size)]
 
     years = YEARS[YEARS >= FIRST_RESULT]
     series = {name: np.empty((len(years), draws)) for name in totals}
 
-    def keep(part: slice) -> None:
-        outcome = part_of(part)
-        for name, total in totals.items():
-            series[name][:, part] = total(outcome)
+    queue = iter(parts)
 
-    if threads == 1 or len(parts) == 1:
-        for part in parts:
-            keep(part)
-    else:
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            for done in [pool.submit(keep, part) for part in parts]:
-                done.result()
+    def work() -> None:
+        buffers = Buffers()
+        for part in queue:
+            inputs = inputs_of({name: column[..., part] for name, column in columns.items()}, buffers)
+            outcome = run(inputs, detail=detail)
+            if shocks is not None:
+                outcome = _with_residual(outcome, inputs, shocks[..., part], base_year)
+            for name, total in totals.items():
+                series[name][:, part] = total(outcome)
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        others = [pool.submit(work) for _ in parts[1:threads]]
+        work()
+        for one in others:
+            one.result()
     return years, series
 
 

@@ -106,7 +106,6 @@ def _continued(parameter: PathwayParameter, year: int, quantity: PathwayQuantity
     high = last.value if last.high is None else last.high
     steps = np.arange(1, AHEAD + 1)
     damped = np.cumsum(damping**steps)
-    ends: list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = []
     apart = last.year - back.year
     # shares move by points, everything else by rates
     share = quantity.most is not None and quantity.least == 0 and quantity.sums_to_one is None and quantity.most <= 1
@@ -124,7 +123,8 @@ def _continued(parameter: PathwayParameter, year: int, quantity: PathwayQuantity
         )
         if growth < 0:
             calm, keen = low * np.exp(growth * steps), high + 0 * damped
-    ends = [np.maximum(one, 0.0) if quantity.least == 0 else one for one in (calm, middle, keen)]
+    floor = 0.0 if quantity.least == 0 else -np.inf
+    ends = [np.maximum(np.asarray(one, dtype=np.float64), floor) for one in (calm, middle, keen)]
     later = [
         ParameterPoint(
             year=int(last.year + step),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dafeng.base.errors import close_names
 from dafeng.base.finding import Finding, Location, Severity
+from dafeng.pathways.emissions import GJ_PER_KWH
 from dafeng.pathways.ensemble import Ensemble
 from dafeng.pathways.outcome import Outcome
 
@@ -76,7 +77,6 @@ class IamcVariable:
     series: str = ""
 
 
-_GJ_PER_KWH: Final = 0.0036
 _CO2: Final = "Emissions|CO2|Urban-Rural Construction"
 _FINAL: Final = "Final Energy|Residential and Commercial"
 _FLOOR: Final = "Energy Service|Residential and Commercial|Floor Space"
@@ -96,7 +96,7 @@ def _final(carriers: Sequence[str] | None = None, residential: bool | None = Non
     def series(outcome: Outcome) -> _Float:
         known = outcome.axes.members("carrier")
         columns = [row for row, code in enumerate(known) if carriers is None or code in carriers]
-        total: _Float = outcome.final[np.ix_(_rows(outcome, residential), columns)].sum(axis=(0, 1)) * _GJ_PER_KWH
+        total: _Float = outcome.final[np.ix_(_rows(outcome, residential), columns)].sum(axis=(0, 1)) * GJ_PER_KWH
         return total
 
     return series
@@ -122,7 +122,7 @@ IAMC_VARIABLES: Final = (
     IamcVariable(f"{_FINAL}|Solids|Coal", "EJ/yr", _final(["coal"])),
     IamcVariable(f"{_FINAL}|Solids|Biomass", "EJ/yr", _final(["biomass"])),
     IamcVariable(f"{_FINAL}|Solar", "EJ/yr", _final(["solar_thermal"])),
-    IamcVariable("Secondary Energy|Electricity|Solar|PV|Buildings", "EJ/yr", lambda outcome: np.asarray(outcome.pv.sum(axis=0) * _GJ_PER_KWH)),
+    IamcVariable("Secondary Energy|Electricity|Solar|PV|Buildings", "EJ/yr", lambda outcome: np.asarray(outcome.pv.sum(axis=0) * GJ_PER_KWH)),
     IamcVariable("Emissions|CO2|Energy|Demand|Residential and Commercial", "Mt CO2/yr", _view("direct_building"), "direct_building"),
     IamcVariable(_CO2, "Mt CO2/yr", _view("whole_field"), "whole_field"),
     IamcVariable(f"{_CO2}|Direct", "Mt CO2/yr", _view("direct"), "direct"),

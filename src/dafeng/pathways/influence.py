@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
-from dafeng.pathways.ensemble import CHUNK, Ensemble, draw_groups, run_draws
-from dafeng.pathways.inputs import Inputs
+from dafeng.pathways.ensemble import CHUNK, Ensemble, draw_groups, drawn_inputs, run_draws
 from dafeng.pathways.peaks import NEAR, peak_years
 from dafeng.pathways.quantities import InputBook
-from dafeng.pathways.scenarios import ResolvedScenario, scenario_inputs
+from dafeng.pathways.scenarios import ResolvedScenario
 from dafeng.pathways.sensitivity import Sensitivity, sobol_indices, strongest_factors
 
 __all__ = ["PEAK_YEAR", "pathway_sensitivity", "results_of", "spread_factors"]
@@ -109,13 +108,15 @@ def pathway_sensitivity(
             next_step="leave the factors out, or name groups of `InputBook.groups`",
         )
 
-    def inputs_of(columns: Mapping[str, Array]) -> Inputs:
-        return book.arrays(columns) if resolved is None else scenario_inputs(book, resolved, columns)
-
     def evaluate(columns: dict[str, Array]) -> Array:
         draws = len(next(iter(columns.values())))
         years, series = run_draws(
-            inputs_of, columns, draws, {view: lambda outcome: outcome.view(view)}, chunk=chunk, threads=threads
+            drawn_inputs(book, resolved),
+            columns,
+            draws,
+            {view: lambda outcome: outcome.view(view)},
+            chunk=chunk,
+            threads=threads,
         )
         return np.stack(list(results_of(series[view], years, levels).values()))
 

@@ -17,7 +17,7 @@ from dafeng.base.errors import InputError, UnknownNameError, close_names
 from dafeng.catalog.pathway_schemas import PathwayPlace, PathwayQuantity
 from dafeng.catalog.pathway_tables import FIRST_YEAR, YEARS, PathwayAxes, share_groups
 
-__all__ = ["FIRST_RESULT", "READ_FROM_1950", "STANDARD_RATIOS", "Inputs", "normalise_shares"]
+__all__ = ["FIRST_RESULT", "READ_FROM_1950", "STANDARD_RATIOS", "Buffers", "Inputs", "normalise_shares"]
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +49,30 @@ STANDARD_RATIOS: Final = {
 }
 """Arrays by cohort from the energy standards of the place, with their axes: useful heat and cold as a share of the building before
 any standard, of the code of the year, of the code before it, and of the levels above it."""
+
+
+class Buffers:
+    """Arrays that are filled again and again, for one run after another: the system then hands out and clears their memory once.
+
+    Inputs made with buffers, and what shares memory with them, hold until the next are made with the same buffers.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, tuple[int, ...]], Floats] = {}
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Floats:
+        """Return the array of a name and shape, with what it was last filled with; 0 at first."""
+        if (name, shape) not in self._held:
+            self._held[name, shape] = np.zeros(shape)
+        return self._held[name, shape]
+
+    def own(self, name: str, array: Floats, draws: int = 1) -> Floats:
+        """Return an array of these values that may be written to, of at least so many draws: itself where it is held here."""
+        shape = (*array.shape[:-1], max(array.shape[-1], draws))
+        held = self.take(name, shape)
+        if held is not array:
+            np.copyto(held, array)
+        return held
 
 
 @dataclass(frozen=True)
@@ -154,16 +178,18 @@ class Inputs:
                 )
         return replace(self, arrays={**self.arrays, **arrays})
 
-    def freeze(self, year: int) -> Inputs:
+    def freeze(self, year: int, *, buffers: Buffers | None = None) -> Inputs:
         """Return the inputs in which everything that a frozen scenario holds keeps its value of `year` ever after.
 
-        Held are the quantities with `frozen` in the variable table, and the energy standards in force.
+        Held are the quantities with `frozen` in the variable table, and the energy standards in force. With `buffers` they hold
+        the arrays.
         """
+        buffers = buffers or Buffers()
         held = [name for name, quantity in self.quantities.items() if quantity.frozen and name in self.arrays]
         frozen: dict[str, Floats] = {}
         at = int(year) - FIRST_YEAR
         for name in (*held, *(name for name in STANDARD_RATIOS if name in self.arrays)):
-            array = self.arrays[name].copy()
+            array = buffers.own(name, self.arrays[name])
             array[..., at + 1 :, :] = array[..., at : at + 1, :]
             frozen[name] = array
         return replace(self, arrays={**self.arrays, **frozen})

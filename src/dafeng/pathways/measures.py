@@ -10,23 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
 from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.pathway_overlay_checks import find_circle
 from dafeng.catalog.pathway_schemas import Change, LevelPoint, Measure, PathwayQuantity
-from dafeng.catalog.pathway_tables import PathwayAxes
-from dafeng.pathways.inputs import Inputs
+from dafeng.catalog.pathway_tables import PathwayAxes, bounds_of
+from dafeng.pathways.inputs import Buffers, Inputs
+from dafeng.pathways.stock import segment_area
 
-__all__ = ["Action", "LevelledMeasure", "apply_measures", "caps_level", "find_circle", "level_measure"]
+__all__ = ["Action", "LevelledMeasure", "apply_measures", "caps_level", "level_measure"]
 
 _Float = NDArray[np.float64]
 _Mask = NDArray[np.bool_]
-_HEADS: Final = {"urban_residential": "urban", "rural_residential": "rural", "public": "all"}
-"""Heads that a segment's floor area per head counts by, as in equation (2)."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,9 @@ class LevelledMeasure:
     Attributes
     ----------
     measure : Measure
-    levels : float array (T,)
-        Level of each year in the measure's unit; outside the years in which it acts of no meaning.
+    levels : float array (T,) or (T, D)
+        Level of each year in the measure's unit, the same in all draws or one a draw; outside the years in which it acts of
+        no meaning.
     weight : float array (T,)
         0 where it does not act, 1 where its level holds, between the two where it rises from the quantity's own value.
     base : int
@@ -82,9 +82,14 @@ class LevelledMeasure:
         """Whether its level is an upper bound, so that a lower level is more of it."""
         return caps_level(self.measure)
 
-    def scaled(self, share: float) -> LevelledMeasure:
-        """Return it with every level times `share`."""
-        return replace(self, levels=self.levels * share)
+    @property
+    def draws(self) -> int:
+        """Number of draws of its levels."""
+        return int(self.levels.shape[1]) if self.levels.ndim == 2 else 1
+
+    def scaled(self, share: float | _Float) -> LevelledMeasure:
+        """Return it with every level times `share`, one number or one a draw."""
+        return replace(self, levels=np.multiply.outer(self.levels, share) if np.ndim(share) else self.levels * share)
 
 
 def caps_level(measure: Measure) -> bool:
@@ -179,30 +184,6 @@ def level_measure(
 # -- what acts ----------------------------------------------------------------------------------------------------------
 
 
-def _needed(measure: Measure, known: Mapping[str, Measure]) -> list[str]:
-    return [item.measure for item in measure.interactions if item.kind != "scales" and item.measure in known]
-
-
-def find_circle(measures: Mapping[str, Measure]) -> list[str]:
-    """Return the measures of a circle of `requires` and `excludes`, empty where there is none."""
-    state: dict[str, int] = {}
-
-    def visit(one: str, path: list[str]) -> list[str]:
-        if state.get(one) == 2:
-            return []
-        if state.get(one) == 1:
-            return [*path[path.index(one) :], one]
-        state[one] = 1
-        for other in _needed(measures[one], measures):
-            found = visit(other, [*path, one])
-            if found:
-                return found
-        state[one] = 2
-        return []
-
-    return next((found for one in measures if (found := visit(one, []))), [])
-
-
 def _what_acts(ordered: Sequence[LevelledMeasure], active: Mapping[str, _Mask] | None) -> dict[str, _Mask]:
     """Return where each measure acts, (T, D or 1), after `requires` and `excludes`."""
     by_id = {item.measure.id: item for item in ordered}
@@ -262,12 +243,7 @@ def _limited(path: _Float, start: _Float, per_year: float, *, rising: bool) -> _
 
 def _floor_area(inputs: Inputs, segments: Sequence[str], base: int) -> _Float:
     """Return the floor area demanded of segments from the base year on, (segment, T, D), by equation (2)."""
-    people, share, per_head = (
-        inputs.arrays[name][..., base:, :] for name in ("population", "urban_share", "floor_per_head")
-    )
-    heads = {"urban": people * share, "rural": people * (1.0 - share), "all": people}
-    codes = list(_HEADS)
-    return np.stack([per_head[codes.index(one)] * heads[_HEADS[one]] for one in segments])
+    return np.stack([segment_area(inputs, one)[base:] for one in segments])
 
 
 def _activity(item: LevelledMeasure, action: Action, inputs: Inputs) -> _Float:
@@ -279,10 +255,12 @@ def _activity(item: LevelledMeasure, action: Action, inputs: Inputs) -> _Float:
     return np.ones((1, 1))
 
 
-def _changed(now: _Float, item: LevelledMeasure, action: Action, strength: _Float, inputs: Inputs) -> _Float:
-    """Return the values (…, T, D) after one change; for a shift the share that its member is to have."""
+def _changed(
+    now: _Float, item: LevelledMeasure, action: Action, strength: _Float, inputs: Inputs, room: _Float | None = None
+) -> _Float:
+    """Return the values (…, T, D) after one change; for a shift the share that its member is to have, of `room` at most."""
     change, per_year = action.change, item.measure.yearly_most
-    levels = item.levels[item.base :, None]
+    levels = item.levels[item.base :].reshape(-1, item.draws)
     own = now[..., :1, :]
     if change.how in {"add", "reduce"}:
         given = strength * levels
@@ -290,7 +268,10 @@ def _changed(now: _Float, item: LevelledMeasure, action: Action, strength: _Floa
             given = _limited(given, np.zeros_like(given[:1]), per_year, rising=True)
         amount = given * change.per_level * _activity(item, action, inputs)
         return now + amount if change.how == "add" else now * (1.0 - np.minimum(amount, 1.0))
-    bound = levels * change.per_level * strength + own * (1.0 - strength)
+    aim = levels * change.per_level
+    if room is not None:  # a shift cannot take more than the givers have: the rise runs to what can be had
+        aim = aim * room if change.times == "concerned" else np.minimum(aim, room)
+    bound = aim * strength + own * (1.0 - strength)
     if per_year is not None:
         start = np.broadcast_to(own, bound[..., :1, :].shape)
         bound = _limited(bound, start, per_year * abs(change.per_level), rising=change.how != "at_most")
@@ -309,21 +290,17 @@ def _shift(tail: _Float, action: Action, wanted: _Float, on: _Mask) -> None:
     tail[taker] = np.where(on, now + (given - rest).sum(axis=-3, keepdims=True), now)
 
 
-def _within(values: _Float, quantity: PathwayQuantity) -> _Float:
-    low = -np.inf if quantity.least is None else quantity.least
-    return np.clip(values, low, np.inf if quantity.most is None else quantity.most)
-
-
 def _act(array: _Float, item: LevelledMeasure, action: Action, strength: _Float, on: _Mask, inputs: Inputs) -> None:
     """Write one change into an array (axes…, T, D) of its own."""
     tail = array[..., item.base :, :]
     cells = np.ix_(*action.rows) if action.rows else ...
     now = tail[cells]
-    changed = _changed(now, item, action, strength, inputs)
     if action.change.how == "shift":
-        _shift(tail, action, changed, on)
+        room = now + tail[np.ix_(*action.rows[:-1], action.givers)].sum(axis=-3, keepdims=True)
+        _shift(tail, action, _changed(now, item, action, strength, inputs, room), on)
         return
-    tail[cells] = np.where(on, _within(changed, action.quantity), now)
+    changed = _changed(now, item, action, strength, inputs)
+    tail[cells] = np.where(on, np.clip(changed, *bounds_of(action.quantity)), now)
     if action.quantity.id == "advanced_share":
         _make_room(tail, on)
 
@@ -335,16 +312,20 @@ def _make_room(levels: _Float, on: _Mask) -> None:
         levels[:, row] = np.where(on, np.minimum(levels[:, row], room), levels[:, row])
 
 
-def _draws(inputs: Inputs, action: Action, on: _Mask) -> int:
+def _draws(inputs: Inputs, item: LevelledMeasure, action: Action, on: _Mask) -> int:
     """Return how many draws the quantity has once the action is done."""
-    sizes = [inputs.arrays[action.quantity.id].shape[-1], on.shape[-1]]
-    if action.change.times != "one":
+    sizes = [inputs.arrays[action.quantity.id].shape[-1], on.shape[-1], item.draws]
+    if action.change.times in {"area", "people"}:
         sizes += [inputs.arrays[name].shape[-1] for name in ("population", "urban_share", "floor_per_head")]
     return int(max(sizes))
 
 
 def apply_measures(
-    inputs: Inputs, levelled: Sequence[LevelledMeasure], *, active: NDArray[np.bool_] | None = None
+    inputs: Inputs,
+    levelled: Sequence[LevelledMeasure],
+    *,
+    active: NDArray[np.bool_] | None = None,
+    buffers: Buffers | None = None,
 ) -> Inputs:
     """Return the inputs after measures, in the order of the measures themselves, whatever order they are given in.
 
@@ -357,6 +338,8 @@ def apply_measures(
     active : bool array (M, D), optional
         Whether a measure is on in a draw, in the order of `levelled`; all on where None. With it, subsets of measures run
         as draws. What is off leaves the values as they are, bit for bit.
+    buffers : Buffers, optional
+        Hold the arrays that change; those of `inputs` that they hold are written to. New arrays where None.
 
     Returns
     -------
@@ -379,6 +362,7 @@ def apply_measures(
     ordered = sorted(levelled, key=lambda item: (item.measure.order, item.measure.id))
     on = _what_acts(ordered, by_draw)
     own: dict[str, _Float] = {}
+    held = buffers or Buffers()
     for item in ordered:
         acts = on[item.measure.id][item.base :]
         if not acts.any():
@@ -386,9 +370,9 @@ def apply_measures(
         strength = _strength(item, on)[item.base :]
         for action in item.actions:
             name = action.quantity.id
-            draws = _draws(inputs, action, acts | (strength > 0))
+            draws = _draws(inputs, item, action, acts | (strength > 0))
             array = own.get(name, inputs.arrays[name])
             if name not in own or array.shape[-1] < draws:
-                own[name] = np.broadcast_to(array, (*array.shape[:-1], max(draws, array.shape[-1]))).copy()
+                own[name] = held.own(name, array, draws)
             _act(own[name], item, action, strength, acts, inputs)
     return inputs.with_arrays(**own) if own else inputs

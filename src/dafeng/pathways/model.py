@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from dafeng.pathways.emissions import emissions_of
 from dafeng.pathways.energy import final_energy
 from dafeng.pathways.inputs import FIRST_RESULT, Inputs
@@ -37,23 +34,20 @@ def run(inputs: Inputs, *, detail: bool = False) -> Outcome:
     years = inputs.years[FIRST_RESULT - int(inputs.years[0]) :]
     late = slice(-len(years), None)
 
-    def stacked(name: str) -> NDArray[np.float64]:
-        return np.stack(np.broadcast_arrays(*getattr(stock, name)))
-
     return Outcome(
         place=inputs.place,
         axes=inputs.axes,
         years=years,
         population=inputs.arrays["population"][late],
         urban_population=people_of(inputs, "urban_residential")[late],
-        area=stacked("area"),
-        standing=stacked("standing"),
-        vacant=stacked("vacant"),
-        inflow=stacked("inflow"),
-        outflow=stacked("outflow"),
-        retrofitted=stacked("retrofitted"),
-        retrofit_done=stacked("retrofit_done"),
-        retrofit_missed=stacked("retrofit_missed"),
+        area=stock.area,
+        standing=stock.standing,
+        vacant=stock.vacant,
+        inflow=stock.inflow,
+        outflow=stock.outflow,
+        retrofitted=stock.retrofitted,
+        retrofit_done=stock.retrofit_done,
+        retrofit_missed=stock.retrofit_missed,
         heated_area=energy.heated_area,
         useful=useful,
         final=energy.final,

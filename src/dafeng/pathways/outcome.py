@@ -118,7 +118,7 @@ class Outcome:
     site_fuel_share: Floats
     """Share of construction that comes from fuel."""
     turnovers: tuple[Turnover, ...] = ()
-    """Stock by cohort from 1950, by class; only with detail."""
+    """Stock by cohort from 1950, by segment, classes first; only with detail."""
 
     @property
     def draws(self) -> int:

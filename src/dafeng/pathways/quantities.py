@@ -24,16 +24,17 @@ from dafeng.catalog.pathway_tables import (
     FIRST_YEAR,
     YEARS,
     PathwayAxes,
+    bounds_of,
     unit_factor,
     value_paths,
 )
 from dafeng.catalog.schemas import Grade
 from dafeng.pathways.distributions import Spread, scores, values_at
-from dafeng.pathways.inputs import FIRST_RESULT, READ_FROM_1950, Inputs, normalise_shares
+from dafeng.pathways.inputs import FIRST_RESULT, READ_FROM_1950, Buffers, Inputs, normalise_shares
 from dafeng.pathways.ratios import standard_ratios
 from dafeng.pathways.resolving import Cell, Reader, Resolved, check_given
 
-__all__ = ["InputBook", "Inputs", "Origin", "read_inputs"]
+__all__ = ["InputBook", "Inputs", "Origin", "Track", "read_inputs"]
 
 Floats = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ class Origin(Record):
 
 
 @dataclass(frozen=True)
-class _Track:
+class Track:
     """A parameter year by year in the unit of its quantity."""
 
     group: str
@@ -72,11 +73,19 @@ class _Track:
     high: Floats
     certain: bool
 
+    @classmethod
+    def of(cls, axes: PathwayAxes, quantity: PathwayQuantity, parameter: PathwayParameter) -> Track:
+        """Return the track of a parameter."""
+        factor = unit_factor(axes, quantity, parameter.unit, parameter.of)
+        low, mid, high = value_paths(parameter, quantity.between, factor)
+        certain = bool((low == high).all())
+        return cls(parameter.group or parameter.id, parameter.spread, low, mid, high, certain)
+
     def at(self, score: Mapping[tuple[str, str], Floats], first: int) -> Floats:
-        """Return the values from row `first` on."""
+        """Return the values from row `first` on, an array of its own."""
         drawn = None if self.certain else score.get((self.group, self.spread))
         if drawn is None:
-            return self.mid[first:, None]
+            return self.mid[first:, None].copy()
         return values_at(self.low[first:], self.mid[first:], self.high[first:], drawn, self.spread)
 
 
@@ -144,26 +153,23 @@ class InputBook:
         return tuple(sorted({track.group for track in self._tracks.values() if not track.certain}))
 
     @cached_property
-    def _tracks(self) -> dict[str, _Track]:
-        tracks: dict[str, _Track] = {}
+    def _tracks(self) -> dict[str, Track]:
+        tracks: dict[str, Track] = {}
         for part in self.resolved.values():
             for parameter in part.cells.values():
                 if parameter.id not in tracks:
-                    factor = unit_factor(self.axes, part.quantity, parameter.unit, parameter.of)
-                    low, mid, high = value_paths(parameter, part.quantity.between, factor)
-                    certain = bool((low == high).all())
-                    tracks[parameter.id] = _Track(
-                        parameter.group or parameter.id, parameter.spread, low, mid, high, certain
-                    )
+                    tracks[parameter.id] = Track.of(self.axes, part.quantity, parameter)
         return tracks
 
-    def arrays(self, quantiles: Mapping[str, Floats] | None = None) -> Inputs:
+    def arrays(self, quantiles: Mapping[str, Floats] | None = None, *, buffers: Buffers | None = None) -> Inputs:
         """Return the arrays of the model, at the stated values or at a quantile of each spread group.
 
         Parameters
         ----------
         quantiles : Mapping of str to array, shape (draws,), optional
             Numbers between 0 and 1 by spread group; a group that is not named keeps its stated values.
+        buffers : Buffers, optional
+            Arrays to fill; new ones where None.
 
         Returns
         -------
@@ -187,9 +193,8 @@ class InputBook:
                 next_step="add parameters to catalog/pathways of the workspace",
                 findings=[finding.model_dump(mode="json") for finding in errors],
             )
-        score = self._scores(quantiles or {})
-        at: dict[str, Floats] = {}
-        arrays = {name: self._array(part, score, at) for name, part in self.resolved.items()}
+        score, held = self._scores(quantiles or {}), buffers or Buffers()
+        arrays = {name: self._array(part, score, held) for name, part in self.resolved.items()}
         return Inputs(self.place, self.settings, self.axes, self.quantities, arrays | dict(self.ratios))
 
     def _scores(self, quantiles: Mapping[str, Floats]) -> dict[tuple[str, str], Floats]:
@@ -213,29 +218,30 @@ class InputBook:
             if group in quantiles
         }
 
-    def _array(self, part: Resolved, score: Mapping[tuple[str, str], Floats], at: dict[str, Floats]) -> Floats:
+    def _array(self, part: Resolved, score: Mapping[tuple[str, str], Floats], buffers: Buffers) -> Floats:
         quantity = part.quantity
         first = 0 if quantity.id in READ_FROM_1950 else FIRST_RESULT - FIRST_YEAR
+        at: dict[str, Floats] = {}
         for parameter in part.cells.values():
             if parameter.id not in at:
                 values = self._tracks[parameter.id].at(score, first)
                 if quantity.extensive and parameter.place != self.place:
-                    values = values * self._share_of(parameter.place)[first:]
-                at[parameter.id] = _within(values, quantity)
+                    values *= self._share_of(parameter.place)[first:]
+                at[parameter.id] = np.clip(values, *bounds_of(quantity), out=values)
         shape = tuple(len(self.axes.members(axis)) for axis in quantity.axes)
         cells = self.axes.cells(quantity)
-        used = {parameter.id for parameter in part.cells.values()}
-        draws = max((at[name].shape[-1] for name in used), default=1)
-        if len(used) == 1 and len(part.cells) == len(cells) and quantity.sums_to_one is None:
-            same = np.zeros((len(YEARS), draws))
-            (same[first:],) = (at[name] for name in used)
+        draws = max((values.shape[-1] for values in at.values()), default=1)
+        if len(at) == 1 and len(part.cells) == len(cells) and quantity.sums_to_one is None:
+            same = buffers.take(quantity.id, (len(YEARS), draws))
+            (same[first:],) = at.values()
             return np.broadcast_to(same, (*shape, *same.shape))
-        array = np.zeros((*shape, len(YEARS), draws))
+        array = buffers.take(quantity.id, (*shape, len(YEARS), draws))
         if quantity.sums_to_one is None:
             for cell in cells:
                 here = array[self._row(quantity, cell)]
                 here[first:] = at[part.cells[cell].id] if cell in part.cells else _filler(quantity)
             return array
+        array[..., first:, :] = 0.0
         # what a place above states is scaled first, then makes room for what a nearer one states
         for back in range(1, max(map(len, part.levels.values()), default=0) + 1):
             level = {start: stated[-back] for start, stated in part.levels.items() if back <= len(stated)}
@@ -261,12 +267,6 @@ def _filler(quantity: PathwayQuantity) -> float:
     if quantity.default is not None:
         return quantity.default
     return 1.0 if quantity.id == "technology_efficiency" else 0.0
-
-
-def _within(values: Floats, quantity: PathwayQuantity) -> Floats:
-    if quantity.least is None and quantity.most is None:
-        return values
-    return np.clip(values, quantity.least, quantity.most)
 
 
 def read_inputs(catalog: Catalog, place: str, *, parameters: Sequence[PathwayParameter] = ()) -> InputBook:

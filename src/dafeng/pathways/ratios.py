@@ -113,21 +113,33 @@ def standard_ratios(
     return arrays, findings
 
 
-def cohort_ratio(inputs: Inputs, row: int, kind: str) -> Floats:
-    """Return what a cohort of a class needs as a share of the building before any standard, `(cohorts, draws or 1)`: equation (5a).
+def cohort_ratio(inputs: Inputs, rows: Sequence[int], kind: str) -> Floats:
+    """Return what each cohort needs as a share of the building before any standard, `(classes, cohorts, draws or 1)`: equation (5a).
 
     Parameters
     ----------
     inputs : Inputs
-    row : int
-        Row of the building class.
+    rows : sequence of int
+        Rows of the building classes.
     kind : {"heat", "cool"}
     """
-    code, previous = inputs.arrays[f"code_{kind}_ratio"][row], inputs.arrays[f"previous_{kind}_ratio"][row]
-    ratio = inputs.arrays["standard_compliance"][row] * (code - previous) + previous
-    advanced, levels = inputs.arrays["advanced_share"][row], inputs.arrays[f"level_{kind}_ratio"][row]
+    names = (
+        f"code_{kind}_ratio",
+        f"previous_{kind}_ratio",
+        "standard_compliance",
+        "advanced_share",
+        f"level_{kind}_ratio",
+    )
+    code, previous, compliance, advanced, levels = (inputs.arrays[name][rows] for name in names)
+    ratio = compliance * (code - previous)
+    ratio += previous
     if not advanced.any():
         return np.asarray(ratio)
-    total = advanced.sum(axis=0)
-    fit = 1.0 / np.maximum(total, 1.0)
-    return np.asarray(ratio * (1.0 - np.minimum(total, 1.0)) + (advanced * fit * levels).sum(axis=0))
+    total = advanced.sum(axis=1)
+    if bool((total > 1.0).any()):
+        advanced = advanced * (1.0 / np.maximum(total, 1.0))[:, None]
+    left = np.subtract(1.0, np.minimum(total, 1.0, out=total), out=total)
+    above = advanced[:, 0] * levels[:, 0]
+    for level in range(1, advanced.shape[1]):
+        above += advanced[:, level] * levels[:, level]
+    return np.asarray(np.add(np.multiply(ratio, left, out=left), above, out=above))

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from dafeng.base.errors import UnitError, close_names
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.pathway_schemas import PathwayParameter, Scenario, ScenarioMeasure
-from dafeng.catalog.pathway_tables import PathwayAxes, unit_factor
-from dafeng.pathways.measure_checks import check_measures
+from dafeng.catalog.checks import loose_checker
+from dafeng.catalog.pathway_checks import check_overlays
+from dafeng.catalog.pathway_overlay_checks import break_circles, check_measure, check_scenario
+from dafeng.catalog.pathway_schemas import Measure, PathwayParameter, Scenario, ScenarioMeasure
+from dafeng.catalog.pathway_tables import PathwayAxes
 from dafeng.pathways.measures import caps_level
 from dafeng.pathways.plan_measures import RESULTS
 
-__all__ = ["scenario_finding", "usable_measures", "usable_parameters"]
+__all__ = ["scenario_finding", "usable_parts"]
 
 
 def scenario_finding(
@@ -62,8 +63,6 @@ def _check_levels(catalog: Catalog, stated: ScenarioMeasure) -> Iterable[Finding
                 expected=f"不超过 {measure.yearly_most:g}",
                 severity=Severity.WARNING,
             )
-    if [point.year for point in stated.levels] != sorted({point.year for point in stated.levels}):
-        yield scenario_finding("years", f"{label}的年份应由早到晚且各出现一次", step="按年份重排")
     if stated.meets is not None and stated.meets.result not in RESULTS:
         yield scenario_finding(
             "unknown-result",
@@ -95,84 +94,33 @@ def _check_together(catalog: Catalog, held: Mapping[str, ScenarioMeasure]) -> It
                 )
 
 
-def _check_parameter(catalog: Catalog, axes: PathwayAxes, parameter: PathwayParameter) -> Iterable[Finding]:
-    quantity = catalog.path_quantities.get(parameter.quantity)
-    if quantity is None:
-        yield scenario_finding(
-            "unknown-quantity",
-            f"参数 {parameter.id} 的量 {parameter.quantity} 不存在",
-            value=parameter.quantity,
-            expected="、".join(close_names(parameter.quantity, catalog.path_quantities)),
-        )
-        return
-    for axis, code in parameter.of.items():
-        if axis not in quantity.axes or code not in axes.codes(axis):
-            yield scenario_finding(
-                "unknown-member",
-                f"参数 {parameter.id}：{quantity.title.zh}没有 {axis}={code}",
-                value=f"{axis}={code}",
-                expected="、".join(close_names(code, axes.codes(axis)) if axis in quantity.axes else quantity.axes),
-            )
-    try:
-        factor = unit_factor(axes, quantity, parameter.unit, parameter.of)
-    except UnitError as error:
-        yield scenario_finding(
-            "unit",
-            f"参数 {parameter.id} 的单位 {parameter.unit} 换不成{quantity.title.zh}的单位 {quantity.unit}",
-            value=parameter.unit,
-            expected=error.expected,
-            step="改正单位",
-        )
-        return
-    low, high = quantity.least, quantity.most
-    for point in parameter.points:
-        value = point.value * factor
-        if (low is not None and value < low) or (high is not None and value > high):
-            yield scenario_finding(
-                "beyond-bounds",
-                f"参数 {parameter.id} {point.year} 年的值超出{quantity.title.zh}可能的范围",
-                value=f"{value:g}",
-                expected=f"{'' if low is None else f'{low:g}'}至{'' if high is None else f'{high:g}'}",
-            )
+def usable_parts(
+    catalog: Catalog, layers: Sequence[Scenario], held: Mapping[str, ScenarioMeasure]
+) -> tuple[dict[str, ScenarioMeasure], tuple[PathwayParameter, ...], list[Finding]]:
+    """Return the measures that can act, the values that can be laid over, and what is wrong with the others.
 
+    The content of the layers and of the measures is looked at as the catalog's own is when it is read.
 
-def usable_measures(
-    catalog: Catalog, held: Mapping[str, ScenarioMeasure]
-) -> tuple[dict[str, ScenarioMeasure], list[Finding]]:
-    """Return the measures that can act, and what is wrong with the others."""
-    findings = [
-        scenario_finding(
-            "unknown-measure",
-            f"情景用到的措施 {name} 不存在，没有采用",
-            value=name,
-            expected="、".join(close_names(name, catalog.measures)),
-            step="改用已有措施的编号",
-        )
-        for name in held
-        if name not in catalog.measures
-    ]
-    used = {name: one for name, one in held.items() if name in catalog.measures}
-    faulty = check_measures(catalog, used)
-    findings += faulty
-    bad = {str(finding.evidence["measure"]) for finding in faulty if "measure" in finding.evidence}
-    used = {name: one for name, one in used.items() if name not in bad}
-    for one in used.values():
-        findings += _check_levels(catalog, one)
-    findings += _check_together(catalog, used)
-    return used, findings
-
-
-def usable_parameters(
-    catalog: Catalog, layers: Sequence[Scenario]
-) -> tuple[tuple[PathwayParameter, ...], list[Finding]]:
-    """Return the values of all layers that can be laid over, the top layer's last, and what is wrong with the others."""
-    axes = PathwayAxes(catalog.path_members)
-    findings: list[Finding] = []
-    kept: dict[tuple[str, str, tuple[tuple[str, str], ...]], PathwayParameter] = {}
-    for layer in reversed(layers):
-        for parameter in layer.parameters:
-            faults = list(_check_parameter(catalog, axes, parameter))
-            findings += faults
-            if not faults:
-                kept[parameter.quantity, parameter.place, tuple(sorted(parameter.of.items()))] = parameter
-    return tuple(kept.values()), findings
+    Parameters
+    ----------
+    catalog : Catalog
+    layers : sequence of Scenario
+        The scenario and those under it, the top first.
+    held : Mapping of str to ScenarioMeasure
+        Measures of all layers by id.
+    """
+    checker, axes = loose_checker(catalog), PathwayAxes(catalog.path_members)
+    for layer in layers:
+        check_scenario(checker, layer)
+    parameters = check_overlays(checker, axes, layers)
+    sound: dict[str, Measure] = {}
+    for name in held:
+        before = len(checker.findings)
+        if name in catalog.measures:
+            check_measure(checker, axes, catalog.measures[name])
+        if name in catalog.measures and len(checker.findings) == before:
+            sound[name] = catalog.measures[name]
+    break_circles(checker, sound)
+    used = {name: held[name] for name in held if name in sound}
+    findings = [*checker.findings, *(finding for one in used.values() for finding in _check_levels(catalog, one))]
+    return used, parameters, [*findings, *_check_together(catalog, used)]

@@ -183,12 +183,25 @@ def compare_scenarios(
     names = sorted({*old, *new}, key=lambda name: (catalog.measures[name].order, name))
     for name in names:
         if name not in old:
-            said.append(f"新增{measure_text(catalog, new[name])}")
+            said.append(
+                f"{catalog.measures[name].title.zh}不用另加，趋势已达目标"
+                if _adds_nothing(catalog, new[name])
+                else f"新增{measure_text(catalog, new[name])}"
+            )
         elif name not in new:
             said.append(f"不再有{measure_text(catalog, old[name])}")
         elif (text := _compare_levels(catalog, old[name], new[name])) is not None:
             said.append(text)
     return (*said, *_compare_parameters(catalog, before, after))
+
+
+def _adds_nothing(catalog: Catalog, stated: ScenarioMeasure) -> bool:
+    """Whether a solved measure came out at nothing: the trend meets its target."""
+    return (
+        stated.meets is None
+        and not caps_level(catalog.measures[stated.measure])
+        and all(point.level == 0 for point in stated.levels)
+    )
 
 
 def _place_of(catalog: Catalog, scenario: str | Scenario, place: str | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Final, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,21 @@ from numpy.typing import NDArray
 from dafeng.base.errors import NotEnoughDataError, UnknownNameError, close_names
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.pathway_overlay_checks import NEAREST
 from dafeng.catalog.pathway_schemas import Meets, PathwayParameter, Scenario, ScenarioMeasure
-from dafeng.catalog.pathway_tables import YEARS, share_groups, unit_factor, value_paths
+from dafeng.catalog.pathway_tables import YEARS, bounds_of, share_groups
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.schemas import Title
-from dafeng.pathways.distributions import scores, values_at
-from dafeng.pathways.inputs import Inputs, normalise_shares
+from dafeng.pathways.distributions import scores
+from dafeng.pathways.inputs import Buffers, Inputs, normalise_shares
 from dafeng.pathways.measures import LevelledMeasure, apply_measures, level_measure
 from dafeng.pathways.plan_measures import Paces, join_measures, translate_plan
-from dafeng.pathways.quantities import InputBook
-from dafeng.pathways.scenario_checks import scenario_finding, usable_measures, usable_parameters
+from dafeng.pathways.quantities import InputBook, Track
+from dafeng.pathways.scenario_checks import scenario_finding, usable_parts
 
 __all__ = ["ResolvedScenario", "plan_scenario", "resolve_scenario", "scenario_inputs"]
 
 _Float = NDArray[np.float64]
-_NEAREST: Final = "nearest"
 
 
 @dataclass(frozen=True)
@@ -78,33 +78,12 @@ class ResolvedScenario:
     findings: tuple[Finding, ...] = ()
 
 
-def _layers(catalog: Catalog, scenario: Scenario) -> tuple[list[Scenario], list[Finding]]:
-    """Return a scenario and those under it, the top first."""
-    layers, names = [scenario], [scenario.id]
-    while (base := layers[-1].base) is not None:
-        if base in names:
-            return layers, [
-                scenario_finding(
-                    "circular",
-                    f"情景以自身为基础：{' → '.join([*names, base])}",
-                    value=base,
-                    step="改掉其中一个 base",
-                )
-            ]
-        under = catalog.scenarios.get(base)
-        if under is None:
-            return layers, [
-                scenario_finding(
-                    "unknown-base",
-                    f"情景 {layers[-1].id} 的基础 {base} 不存在",
-                    value=base,
-                    expected="、".join(close_names(base, catalog.scenarios)),
-                    step="改用已有情景的编号",
-                )
-            ]
-        layers.append(under)
-        names.append(base)
-    return layers, []
+def _layers(catalog: Catalog, scenario: Scenario) -> list[Scenario]:
+    """Return a scenario and those under it, the top first, as far as they are there and lie on one another."""
+    layers = [scenario]
+    while (base := layers[-1].base) in catalog.scenarios and base not in [layer.id for layer in layers]:
+        layers.append(catalog.scenarios[str(base)])
+    return layers
 
 
 def _nearest_plan(catalog: Catalog, place: str) -> Plan | None:
@@ -118,7 +97,7 @@ def _find_plan(
     naming = [layer for layer in layers if layer.plan is not None]
     if not naming:
         return None, "full", []
-    wanted = next((layer.plan for layer in naming if layer.plan != _NEAREST), given)
+    wanted = next((layer.plan for layer in naming if layer.plan != NEAREST), given)
     if wanted is None:
         found = _nearest_plan(catalog, place)
         if found is None:
@@ -134,17 +113,14 @@ def _find_plan(
                 )
             )
         return found, naming[0].pace, findings
-    if wanted not in catalog.plans:
-        return None, naming[0].pace, [
-            scenario_finding(
-                "unknown-plan",
-                f"情景 {layers[0].id} 的方案 {wanted} 不存在",
-                value=wanted,
-                expected="、".join(close_names(wanted, catalog.plans)),
-                step="改用已有方案的编号",
-            )
-        ]  # fmt: skip
-    return catalog.plans[wanted], naming[0].pace, []
+    if wanted == given and given not in catalog.plans:
+        raise UnknownNameError(
+            f"no plan is called {given!r}",
+            doing="resolve a scenario",
+            expected="one of " + ", ".join(close_names(given, catalog.plans) or sorted(catalog.plans)),
+            next_step="name a plan of the catalog",
+        )
+    return catalog.plans.get(wanted), naming[0].pace, []
 
 
 def _lay_measures(
@@ -224,7 +200,7 @@ def resolve_scenario(
     Raises
     ------
     UnknownNameError
-        No scenario or place of that id.
+        No scenario, place or plan of that id.
     NotEnoughDataError
         No place above says how it is modelled.
 
@@ -237,7 +213,8 @@ def resolve_scenario(
     """
     top = _named(catalog, scenario)
     base_year = _base_year(catalog, place)
-    layers, findings = _layers(catalog, top)
+    layers = _layers(catalog, top)
+    findings: list[Finding] = []
     meant = next((layer.place for layer in layers if layer.place is not None), None)
     if meant not in (None, place):
         findings.append(
@@ -259,9 +236,7 @@ def resolve_scenario(
         findings += translated.findings
     held, more = _lay_measures(layers, beneath)
     findings += more
-    held, faults = usable_measures(catalog, held)
-    findings += faults
-    parameters, faults = usable_parameters(catalog, layers)
+    held, parameters, faults = usable_parts(catalog, layers, held)
     findings += faults
     stated = tuple(sorted(held.values(), key=lambda one: (catalog.measures[one.measure].order, one.measure)))
     return ResolvedScenario(
@@ -334,25 +309,24 @@ def plan_scenario(
 
 
 def _lay_values(
-    inputs: Inputs, parameter: PathwayParameter, quantiles: Mapping[str, _Float], chain: Sequence[str], base_year: int
+    inputs: Inputs,
+    parameter: PathwayParameter,
+    quantiles: Mapping[str, _Float],
+    chain: Sequence[str],
+    base_year: int,
+    buffers: Buffers,
 ) -> Inputs:
     """Return the inputs with other values of a quantity from the year after the base year on."""
     if parameter.place not in chain:
         return inputs
     quantity = inputs.quantities[parameter.quantity]
-    low, middle, high = value_paths(
-        parameter, quantity.between, unit_factor(inputs.axes, quantity, parameter.unit, parameter.of)
+    track = Track.of(inputs.axes, quantity, parameter)
+    drawn = quantiles.get(track.group)
+    score: Mapping[tuple[str, str], _Float] = (
+        {} if drawn is None else {(track.group, track.spread): scores(drawn, track.spread)}
     )
-    drawn = quantiles.get(parameter.group or parameter.id)
-    values = (
-        middle[:, None]
-        if drawn is None or bool((low == high).all())
-        else values_at(low, middle, high, scores(drawn, parameter.spread), parameter.spread)
-    )
-    least = -np.inf if quantity.least is None else quantity.least
-    values = np.clip(values, least, np.inf if quantity.most is None else quantity.most)
-    array = inputs.arrays[quantity.id]
-    array = np.broadcast_to(array, (*array.shape[:-1], max(array.shape[-1], values.shape[-1]))).copy()
+    values = np.clip(track.at(score, 0), *bounds_of(quantity))
+    array = buffers.own(quantity.id, inputs.arrays[quantity.id], values.shape[-1])
     first = int(np.flatnonzero(inputs.years == base_year)[0]) + 1
     tail = array[..., first:, :]
     rows = inputs.rows(quantity.id, parameter.of)
@@ -365,7 +339,11 @@ def _lay_values(
 
 
 def scenario_inputs(
-    book: InputBook, resolved: ResolvedScenario, quantiles: Mapping[str, _Float] | None = None
+    book: InputBook,
+    resolved: ResolvedScenario,
+    quantiles: Mapping[str, _Float] | None = None,
+    *,
+    buffers: Buffers | None = None,
 ) -> Inputs:
     """Return the inputs of a scenario: the place's own, frozen if it says so, with its other values and measures laid over.
 
@@ -375,14 +353,17 @@ def scenario_inputs(
     resolved : ResolvedScenario
     quantiles : mapping, optional
         As for `InputBook.arrays`; groups of the scenario's own parameters are drawn with them.
+    buffers : Buffers, optional
+        Arrays to fill; new ones where None.
 
     Returns
     -------
     Inputs
     """
-    inputs = book.arrays(quantiles)
+    buffers = buffers or Buffers()
+    inputs = book.arrays(quantiles, buffers=buffers)
     if resolved.frozen:
-        inputs = inputs.freeze(resolved.base_year)
+        inputs = inputs.freeze(resolved.base_year, buffers=buffers)
     for parameter in resolved.parameters:
-        inputs = _lay_values(inputs, parameter, quantiles or {}, book.chain, resolved.base_year)
-    return apply_measures(inputs, resolved.measures)
+        inputs = _lay_values(inputs, parameter, quantiles or {}, book.chain, resolved.base_year, buffers)
+    return apply_measures(inputs, resolved.measures, buffers=buffers)

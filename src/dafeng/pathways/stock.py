@@ -18,28 +18,31 @@ __all__ = ["Stock", "build_stock", "people_of", "segment_area"]
 Floats = NDArray[np.float64]
 
 _LATE: Final = slice(FIRST_RESULT - FIRST_YEAR, None)
+_AREAS: Final = ("standing", "vacant", "inflow", "outflow", "retrofitted", "retrofit_done", "retrofit_missed")
+_WEIGHTS: Final = ("heat", "cool")
+_PUBLIC: Final = "public"
 
 
 @dataclass(frozen=True)
 class Stock:
-    """Stock of every class from 2000 on, m2, each array `(years, draws or 1)`, in the order of the classes.
+    """Stock of every class from 2000 on, m2, `(class, years, draws)`.
 
     `area` is the area in use, which takes energy; `standing` holds the vacant area too. `heat` and `cool` are the area in use
     weighted by what the standard of each cohort leaves of heat and cold, retrofitted buildings apart.
     """
 
-    area: tuple[Floats, ...]
-    standing: tuple[Floats, ...]
-    vacant: tuple[Floats, ...]
-    inflow: tuple[Floats, ...]
-    outflow: tuple[Floats, ...]
-    retrofitted: tuple[Floats, ...]
-    retrofit_done: tuple[Floats, ...]
-    retrofit_missed: tuple[Floats, ...]
-    heat: tuple[Floats, ...]
-    heat_retrofitted: tuple[Floats, ...]
-    cool: tuple[Floats, ...]
-    cool_retrofitted: tuple[Floats, ...]
+    area: Floats
+    standing: Floats
+    vacant: Floats
+    inflow: Floats
+    outflow: Floats
+    retrofitted: Floats
+    retrofit_done: Floats
+    retrofit_missed: Floats
+    heat: Floats
+    heat_retrofitted: Floats
+    cool: Floats
+    cool_retrofitted: Floats
     turnovers: tuple[Turnover, ...]
 
 
@@ -62,50 +65,59 @@ def segment_area(inputs: Inputs, segment: str) -> Floats:
 def build_stock(inputs: Inputs, *, detail: bool = False) -> Stock:
     """Turn over the stock of every class, equations (2) to (4).
 
-    The additional retrofit area of public buildings is shared among their classes by floor area.
+    The additional retrofit area of public buildings is shared among their classes by floor area. Classes of a segment live equally
+    long and are turned over together.
     """
-    arrays, axes = inputs.arrays, inputs.axes
-    demand = {segment: segment_area(inputs, segment) for segment in axes.members("segment")}
-    parts: dict[str, list[Floats]] = {name: [] for name in Stock.__dataclass_fields__ if name != "turnovers"}
-    turnovers: list[Turnover] = []
-    for row, code in enumerate(axes.members("building_class")):
-        segment = axes.segment(code)
-        at = axes.index("segment", segment)
-        mix = arrays["public_mix"][row] if axes.is_public(code) else None
-        area = demand[segment] if mix is None else demand[segment] * mix
-        extra = arrays["retrofit_area"][at]
-        turnover = turn_over(
-            area,
-            lifetime=arrays["lifetime"][at],
-            shape=arrays["lifetime_shape"][at],
-            family=inputs.settings.lifetime,
-            age_zero=inputs.settings.age_zero,
-            protection=_if_any(arrays["protection"][at]),
-            retrofit=Retrofit(
-                arrays["retrofit_rate"][row],
-                extra if mix is None or not extra.any() else extra * mix,
-                inputs.settings.retrofit_before,
-            ),
-            weights={kind: cohort_ratio(inputs, row, kind) for kind in ("heat", "cool")},
-            detail=detail,
-        )
-        late = {
-            name: getattr(turnover, name)[_LATE]
-            for name in ("standing", "vacant", "inflow", "outflow", "retrofitted", "retrofit_done", "retrofit_missed")
-        }
-        used = None
-        if late["vacant"].any():
-            standing = late["standing"]
-            used = 1.0 - np.divide(late["vacant"], standing, out=np.zeros_like(standing), where=standing > 0)
-        for name, part in late.items():
-            parts[name].append(part)
-        parts["area"].append(late["standing"] if used is None else late["standing"] - late["vacant"])
-        for kind in ("heat", "cool"):
-            for name, sums in ((kind, turnover.sums), (f"{kind}_retrofitted", turnover.sums_retrofitted)):
-                part = sums[kind][_LATE]
-                parts[name].append(part if used is None else part * used)
-        turnovers.append(turnover)
-    return Stock(**{name: tuple(found) for name, found in parts.items()}, turnovers=tuple(turnovers) if detail else ())
+    axes = inputs.axes
+    classes = axes.members("building_class")
+    of_segment = {
+        name: [row for row, one in enumerate(classes) if axes.segment(one) == name] for name in axes.members("segment")
+    }
+    found = {name: _turn_over(inputs, name, rows, detail=detail) for name, rows in of_segment.items() if rows}
+    draws = max(turnover.standing.shape[-1] for turnover in found.values())
+    parts = {
+        name: np.empty((len(classes), len(inputs.years[_LATE]), draws))
+        for name in Stock.__dataclass_fields__
+        if name != "turnovers"
+    }
+    for segment, turnover in found.items():
+        rows = of_segment[segment]
+        for name in _AREAS:
+            parts[name][rows] = getattr(turnover, name)[:, _LATE]
+        for kind in _WEIGHTS:
+            parts[kind][rows] = turnover.sums[kind][:, _LATE]
+            parts[f"{kind}_retrofitted"][rows] = turnover.sums_retrofitted[kind][:, _LATE]
+    standing, vacant = parts["standing"], parts["vacant"]
+    parts["area"] = standing
+    if vacant.any():
+        parts["area"] = standing - vacant
+        used = 1.0 - np.divide(vacant, standing, out=np.zeros_like(standing), where=standing > 0)
+        for kind in _WEIGHTS:
+            parts[kind] *= used
+            parts[f"{kind}_retrofitted"] *= used
+    return Stock(**parts, turnovers=tuple(found.values()) if detail else ())
+
+
+def _turn_over(inputs: Inputs, segment: str, rows: list[int], *, detail: bool) -> Turnover:
+    """Turn over the classes of a segment."""
+    arrays, at = inputs.arrays, inputs.axes.index("segment", segment)
+    mix = arrays["public_mix"][rows] if segment == _PUBLIC else np.ones((1, 1, 1))
+    return turn_over(
+        segment_area(inputs, segment) * mix,
+        lifetime=arrays["lifetime"][at],
+        shape=arrays["lifetime_shape"][at],
+        family=inputs.settings.lifetime,
+        age_zero=inputs.settings.age_zero,
+        protection=_if_any(arrays["protection"][at]),
+        retrofit=Retrofit(
+            arrays["retrofit_rate"][rows],
+            extra * mix if (extra := arrays["retrofit_area"][at]).any() else 0.0,
+            inputs.settings.retrofit_before,
+        ),
+        weights={kind: cohort_ratio(inputs, rows, kind) for kind in _WEIGHTS},
+        weigh_from=FIRST_RESULT,
+        detail=detail,
+    )
 
 
 def _if_any(array: Floats) -> Floats | None:

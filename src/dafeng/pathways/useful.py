@@ -27,7 +27,7 @@ def useful_demand(inputs: Inputs, stock: Stock) -> Floats:
     axes = inputs.axes
     classes, uses = axes.members("building_class"), axes.members("end_use")
     late = inputs.late
-    draws = max(inputs.draws, *(part.shape[-1] for part in stock.area))
+    draws = max(inputs.draws, stock.area.shape[-1])
     useful = np.zeros((len(classes), len(uses), len(inputs.years) + inputs.years[0] - FIRST_RESULT, draws))
     for row, code in enumerate(classes):
         public = axes.is_public(code)

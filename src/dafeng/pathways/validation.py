@@ -1,4 +1,4 @@
-"""The model against what others published: a back-cast out of sample, totals without fitting, coverage of intervals, studies of the peak.
+"""The model against what others published: a back-cast out of sample, totals without fitting, coverage of intervals.
 
 Publishers are never mixed: what is fitted on one publisher is compared with that publisher.
 """
@@ -16,7 +16,7 @@ from dafeng.base.errors import NotEnoughDataError
 from dafeng.base.quantity import conversion_factor
 from dafeng.base.record import Record
 from dafeng.catalog import Catalog
-from dafeng.catalog.pathway_schemas import PeakStudy, PublishedTotal
+from dafeng.catalog.pathway_schemas import PublishedTotal
 from dafeng.catalog.schemas import Grade
 from dafeng.pathways.calibration import (
     MEMORY,
@@ -37,10 +37,8 @@ __all__ = [
     "Backcast",
     "BackcastRow",
     "Coverage",
-    "StudyRow",
     "TotalRow",
     "backcast",
-    "beside_studies",
     "compare_totals",
     "rolling_origins",
     "scope_series",
@@ -444,7 +442,9 @@ def rolling_origins(
             if int(history.years[-1]) != origin or not np.isfinite(history.total[-1]):
                 continue
             factors = fuel_factors(history, cells, first)
-            central = sum(factor * cells[cell] for cell, factor in factors.items())
+            central = sum(
+                (factor * cells[cell] for cell, factor in factors.items()), start=np.zeros(len(outcome.years))
+            )
             forecasts[place] = np.full(len(outcome.years), history.total[-1]) if persistence else central
         size = step_size(np.concatenate(steps)) if step is None else step
         for place, central in forecasts.items():
@@ -481,90 +481,3 @@ def _coverage(origin: int, later: int, cases: Floats) -> Coverage:
     return Coverage(
         origin=origin, ahead=later, cases=len(cases), **{name: float(f"{value:.4g}") for name, value in numbers.items()}
     )
-
-
-class StudyRow(Record):
-    """A published forecast of the peak beside our most similar scenario."""
-
-    study: str
-    """Id."""
-    title: str
-    """Study and scenario."""
-    place: str
-    """Place."""
-    scope: str
-    """What is counted."""
-    theirs: str
-    """Peak year that it states; empty for none."""
-    their_level: float | None
-    """Level that it states, MtCO2."""
-    scenario: str
-    """Our scenario; empty where none is alike."""
-    ours: tuple[int, int, int] | None
-    """5th, 50th and 95th percentile of our peak year."""
-    our_level: float | None
-    """Median of our peak level, MtCO2."""
-    agrees: bool | None
-    """Whether the ranges of the years meet; None where nothing is compared."""
-    reason: str
-    """Why they differ, or are not compared."""
-
-
-def beside_studies(
-    studies: Sequence[PeakStudy], ours: Mapping[str, tuple[str, tuple[int, int, int], float] | str]
-) -> tuple[StudyRow, ...]:
-    """Set studies beside our peaks, like with like.
-
-    Parameters
-    ----------
-    studies : sequence of PeakStudy
-    ours : mapping from study id to (scenario, quantiles of the peak year, median level in MtCO2), or to the reason for none
-
-    Returns
-    -------
-    tuple of StudyRow
-        Every study, those that state no year or have no like of ours with the reason.
-    """
-    rows = []
-    for study in studies:
-        found = ours.get(study.id, "没有相近的情景")
-        first = study.peak_first if study.peak_first is not None else study.peak_last
-        stated = "" if first is None else f"{first}—{study.peak_last}" if first != study.peak_last else str(first)
-        if study.peak_first is None and study.peak_last is not None:
-            stated = f"不晚于{study.peak_last}"
-        base = {
-            "study": study.id, "title": study.title.zh, "place": study.place, "scope": study.scope, "theirs": stated,
-            "their_level": study.peak_value,
-        }  # fmt: skip
-        if isinstance(found, str) or not stated:
-            reason = found if isinstance(found, str) else "该研究未说达峰年"
-            rows.append(
-                StudyRow(**base, scenario="", ours=None, our_level=None, agrees=None, reason=reason)  # type: ignore[arg-type]
-            )
-            continue
-        scenario, years, level = found
-        begin = study.peak_first if study.peak_first is not None else years[0]
-        end = study.peak_last if study.peak_last is not None else begin
-        agrees = years[0] <= end and begin <= years[2]
-        rows.append(
-            StudyRow(
-                **base, scenario=scenario, ours=years, our_level=float(f"{level:.4g}"), agrees=agrees,  # type: ignore[arg-type]
-                reason="" if agrees else _why(study, years, level),
-            )
-        )  # fmt: skip
-    return tuple(rows)
-
-
-def _why(study: PeakStudy, ours: tuple[int, int, int], level: float) -> str:
-    begin = study.peak_first if study.peak_first is not None else study.peak_last
-    later = begin is not None and begin > ours[2]
-    parts = ["该研究的峰值更晚" if later else "该研究的峰值更早"]
-    if study.published <= 2021 and later:
-        parts.append(f"发表于{study.published}年，早于2021年后电力排放因子的下降和人口见顶，需求与电网路径偏高")
-    elif later:
-        parts.append("其电网与需求路径较本库趋势缓")
-    else:
-        parts.append("其措施或电网路径较本库相应情景快")
-    if study.peak_value is not None and abs(study.peak_value / level - 1) > 0.15:
-        parts.append(f"水平相差{study.peak_value / level - 1:+.0%}，口径或基年不同")
-    return "；".join(parts)

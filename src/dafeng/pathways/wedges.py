@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dafeng.base.errors import InputError, NotEnoughDataError
 from dafeng.pathways.attribution import Bar, waterfall
 from dafeng.pathways.ensemble import CHUNK, run_draws
-from dafeng.pathways.inputs import Inputs
+from dafeng.pathways.inputs import Buffers, Inputs
 from dafeng.pathways.measures import LevelledMeasure, apply_measures
 from dafeng.pathways.peaks import NEAR, peak_years
 from dafeng.pathways.quantities import InputBook
@@ -156,8 +156,8 @@ def measure_wedges(
     players = _players(levelled, groups)
     of_player = _membership(levelled, players)
 
-    def inputs_of(columns: Mapping[str, NDArray[Any]]) -> Inputs:
-        return apply_measures(bare, levelled, active=columns["active"])
+    def inputs_of(columns: Mapping[str, NDArray[Any]], buffers: Buffers) -> Inputs:
+        return apply_measures(bare, levelled, active=columns["active"], buffers=buffers)
 
     def emission(active: Mask) -> tuple[NDArray[np.int64], Array]:
         years, series = run_draws(

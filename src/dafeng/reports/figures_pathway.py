@@ -22,13 +22,14 @@ _LINES: Final[tuple[tuple[str, _Dash], ...]] = (
     ("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", "-."), ("#CC79A7", ":"),
 )  # fmt: skip
 """Colour and dash of scenarios."""
+_LEAST_WEDGE: Final = 0.25  # of the upper line
 
 
 def _plain(axes: Axes, unit: str) -> None:
     axes.set_ylabel(unit, fontsize=7.5)
     axes.tick_params(labelsize=7, length=2)
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -87,7 +88,45 @@ def draw_fans(canvas: Canvas, content: FanChart, *, chinese: bool) -> None:
 
 
 def draw_wedges(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
-    """Draw what each measure takes off, from the upper line down to the lower one."""
+    """Draw what each measure takes off, from the upper line down; what is small beside the whole is drawn from zero up instead."""
+    upper, lower = (np.asarray(line.values, float) for line in (content.upper, content.lower))
+    if float((upper - lower).max()) >= _LEAST_WEDGE * float(upper.max()):
+        _draw_down(canvas, content, chinese=chinese)
+    else:
+        _draw_up(canvas, content, chinese=chinese)
+
+
+def _part_handle(part: AreaPart, number: int, *, chinese: bool) -> Patch:
+    color, hatch = PART_STYLES[number % len(PART_STYLES)]
+    label = part.zh if chinese else part.en
+    return Patch(facecolor=color, hatch=hatch, edgecolor="#333333", linewidth=0.5, label=label)
+
+
+def _draw_up(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
+    """Draw the reductions one upon another from zero, those that add emissions below it, and the sum as a line."""
+    axes = canvas.subplots()
+    handles: list[Patch | Line2D] = []
+    above, below = np.zeros(len(content.years)), np.zeros(len(content.years))
+    for number, part in enumerate(content.parts):
+        color, hatch = PART_STYLES[number % len(PART_STYLES)]
+        values = np.asarray(part.values, float)
+        for base, share in ((above, np.maximum(values, 0.0)), (below, np.minimum(values, 0.0))):
+            if share.any():
+                axes.fill_between(
+                    content.years, base, base + share, facecolor=color, hatch=hatch, edgecolor="#333333", linewidth=0.3
+                )
+            np.add(base, share, out=base)
+        handles.append(_part_handle(part, number, chinese=chinese))
+    total = np.asarray(content.upper.values, float) - np.asarray(content.lower.values, float)
+    axes.plot(content.years, total, color="black", linewidth=1.5)
+    handles.append(Line2D([], [], color="black", linewidth=1.5, label="合计减少" if chinese else "sum"))
+    axes.axhline(0.0, color="black", linewidth=0.6)
+    axes.set_xlim(content.years[0], content.years[-1])
+    _plain(axes, f"减少 {content.unit}" if chinese else f"less, {content.unit_en}")
+    canvas.legend(handles=handles, loc="outside upper center", ncols=3 if chinese else 2, frameon=False, fontsize=7)
+
+
+def _draw_down(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
     axes = canvas.subplots()
     handles: list[Patch | Line2D] = []
     base = np.asarray(content.upper.values, float)
@@ -95,8 +134,7 @@ def draw_wedges(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
         color, hatch = PART_STYLES[number % len(PART_STYLES)]
         low = base - np.asarray(part.values, float)
         axes.fill_between(content.years, low, base, facecolor=color, hatch=hatch, edgecolor="#333333", linewidth=0.3)
-        label = part.zh if chinese else part.en
-        handles.append(Patch(facecolor=color, hatch=hatch, edgecolor="#333333", linewidth=0.5, label=label))
+        handles.append(_part_handle(part, number, chinese=chinese))
         base = low
     ends: tuple[tuple[AreaPart, _Dash], ...] = ((content.upper, "-"), (content.lower, "--"))
     for line, dash in ends:

@@ -40,6 +40,8 @@ _UNIT: Final = "万吨二氧化碳"
 _UNIT_EN: Final = "10⁴ tCO₂"
 _SHOWN_YEARS: Final = (2025, 2030, 2035, 2040, 2050, 2060)
 _MOST_PARTS: Final = 7
+_MOST_NAMES: Final = 6
+_EXPLAINED: Final = 0.3  # of the variance, below which no parameter is said to matter most
 Triple = tuple[float, float, float]
 
 
@@ -110,8 +112,10 @@ class PathwayFacts:
         Groups of parameters with their share of the variance of the peak year, largest first.
     flows : FlowPaths or None
         Flows of the promised year, median parameters.
-    reasons : sequence of str
-        What of the plan is not in the model, or goes at the trend, and why.
+    outside : sequence of (str, sequence of str)
+        Why promises of the plan are not in the model, with the promises.
+    unseen : sequence of str
+        Promises that go at the trend in the scenario at the present pace, for want of observations.
     grades : mapping of str to int
         Parameters used by grade.
     borrowed : int
@@ -141,7 +145,8 @@ class PathwayFacts:
     driver_ends: tuple[int, float, int, float] | None
     sensitivity: Sequence[tuple[str, float]]
     flows: FlowPaths | None
-    reasons: Sequence[str]
+    outside: Sequence[tuple[str, Sequence[str]]]
+    unseen: Sequence[str]
     grades: Mapping[str, int]
     borrowed: int
     parameters: int
@@ -163,25 +168,42 @@ class PathwayFacts:
         }
 
 
-def _share(value: float, error: float = 0.0) -> str:
-    """Return a share in percent, as finely as its error allows."""
-    if 0 < value < 0.005:
+def _share(value: float) -> str:
+    """Return a share of draws in percent; draws that all agree are no certainty."""
+    if value <= 0.005:
         return "不足1%"
-    if 0.995 < value < 1:
+    if value >= 0.995:
         return "99%以上"
     return f"{number_zh(value * 100, 0)}%"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{round(low)}—{round(high)}"
 
 
 def _years(path: ScenarioPath) -> str:
     if path.unpeaked > 0.5:
         return "多数抽样在2060年前未达峰"
     low, middle, high = (round(year) for year in path.peak_year)
-    return f"{middle}年（{low}—{high}年）"
+    return f"{middle}" if low == high else f"{middle}（{low}—{high}）"
+
+
+def _years_said(path: ScenarioPath) -> str:
+    if path.unpeaked > 0.5:
+        return "多数抽样在2060年前未达峰"
+    low, middle, high = (round(year) for year in path.peak_year)
+    if low == high:
+        return f"达峰年份为{middle}年"
+    return f"达峰年份的中位数为{middle}年，九成抽样在{low}—{high}年"
 
 
 def pathway_clause(facts: PathwayFacts) -> str:
     """Return the clause of the summary: the probability for the promised boundary, by scenario."""
-    said = "，".join(f"{path.zh}{_share(path.by_deadline)}" for path in facts.promised_paths[:3])
+    paths = facts.promised_paths[:3]
+    shares = [_share(path.by_deadline) for path in paths]
+    said = "，".join(f"{path.zh}{share}" for path, share in zip(paths, shares, strict=True))
+    if len(paths) > 1 and len(set(shares)) == 1:
+        said = f"{'、'.join(path.zh for path in paths)}均为{shares[0]}"
     return f"按情景测算，{facts.by}年底前达峰的概率为：{said}（{facts.promised_zh}口径，{facts.draws}次抽样）"
 
 
@@ -189,8 +211,8 @@ def pathway_paragraph(facts: PathwayFacts, label: str) -> Paragraph:
     """Return the paragraph of section 一."""
     first = facts.promised_paths[0]
     said = [f"达峰前景方面，对方案承诺的{facts.promised_zh}口径作了情景测算。{pathway_clause(facts)}"]
-    said.append(f"{first.zh}下达峰年份为{_years(first)}，峰值{number_zh(first.peak_level[1], 0)}{_UNIT}")
-    if facts.sensitivity:
+    said.append(f"{first.zh}情景下{_years_said(first)}，峰值{number_zh(first.peak_level[1], 0)}{_UNIT}")
+    if _explained(facts) >= _EXPLAINED:
         names = "、".join(name for name, _ in facts.sensitivity[:3])
         said.append(f"对达峰年份影响最大的参数为{names}")
     poor = facts.grades.get("C", 0)
@@ -200,6 +222,11 @@ def pathway_paragraph(facts: PathwayFacts, label: str) -> Paragraph:
         runs=(Run(text="。".join(said) + "。"), Run(text=f"情景、图和参数说明见{label}。", link=_ANCHOR)),
         inputs=("pathways",),
     )
+
+
+def _explained(facts: PathwayFacts) -> float:
+    """Return how much of the variance of the peak year the named groups of parameters account for."""
+    return sum(share for _, share in facts.sensitivity)
 
 
 def pathway_basis(label: str) -> tuple[str, str]:
@@ -227,13 +254,17 @@ def pathway_annex(facts: PathwayFacts, label: str, *, first_figure: int) -> list
     blocks.append(
         Note(
             text=f"每一情景{facts.draws}次抽样（{facts.design}，种子{facts.seed}）；括号内为5%与95%分位；"
-            "达峰年份只就2060年前达峰的抽样统计；概率后为抽样误差的标准差。"
+            "达峰年份只就2060年前达峰的抽样统计；概率后为抽样误差的标准差；抽样结果一致也只反映已列出的不确定性。"
         )
     )
     number = first_figure
     fans = _fan_figure(facts, number)
     number += 1
     blocks += [fans, _levels(facts)]
+    if _pace_outruns(facts):
+        blocks.append(
+            Note(text="方案目标到期后保持当时水平，观测的进度外推至2035年，因此按目前进度的排放可低于方案全部实现。")
+        )
     if facts.wedges:
         blocks += [Heading(level=1, text="二、各项措施的贡献"), _wedge_figure(facts, number)]
         blocks.append(Note(text="措施之间互有影响，共同部分按沙普利值分摊，各项之和等于两条线之差；与采取的先后无关。"))
@@ -249,37 +280,39 @@ def pathway_annex(facts: PathwayFacts, label: str, *, first_figure: int) -> list
     return blocks
 
 
-def _probabilities(facts: PathwayFacts) -> Table:
-    rows = []
-    for path in (*facts.promised_paths, *facts.other_paths):
-        promised = path.view == facts.promised
-        rows.append(
-            Row(
-                cells=(
-                    Cell(text=f"{path.view_zh}{'（方案承诺）' if promised else ''}"),
-                    Cell(text=path.zh),
-                    Cell(
-                        text=f"{_share(path.by_deadline)}±{number_zh(path.error * 100, 1)}%",
-                        number=round(path.by_deadline, 4),
-                    ),
-                    Cell(text=_years(path), number=round(path.peak_year[1]) if path.unpeaked <= 0.5 else None),
-                    Cell(text=number_zh(path.peak_level[1], 0), number=round(path.peak_level[1], 3)),
-                    Cell(text=_share(path.unpeaked), number=round(path.unpeaked, 4)),
-                )
-            )
+def _peak_row(path: ScenarioPath, name: str) -> Row:
+    share = _share(path.by_deadline)
+    error = f"±{number_zh(path.error * 100, 1)}" if share[-1] == "%" and share[0].isdigit() else ""
+    return Row(
+        cells=(
+            Cell(text=name),
+            Cell(text=f"{share[:-1]}{error}%" if error else share, number=round(path.by_deadline, 4)),
+            Cell(text=_years(path), number=round(path.peak_year[1]) if path.unpeaked <= 0.5 else None),
+            Cell(
+                text=f"{number_zh(path.peak_level[1], 0)}（{_range(path.peak_level[0], path.peak_level[2])}）",
+                number=round(path.peak_level[1], 3),
+            ),
+            Cell(text=_share(path.unpeaked) if path.unpeaked else "无", number=round(path.unpeaked, 4)),
         )
+    )
+
+
+def _probabilities(facts: PathwayFacts) -> Table:
+    rows = [Row(group=f"{facts.promised_zh}（方案承诺的口径）")]
+    rows += [_peak_row(path, path.zh) for path in facts.promised_paths]
+    if facts.other_paths:
+        rows.append(Row(group=f"其他口径（{facts.other_paths[0].zh}）"))
+        rows += [_peak_row(path, path.view_zh) for path in facts.other_paths]
     return Table(
         id="pathway-peaks",
         title="达峰年份与概率",
-        show_title=True,
-        unit=f"峰值：{_UNIT}",
+        unit=_UNIT,
         columns=(
-            Column(key="view", title="口径", width=3.6),
-            Column(key="scenario", title="情景", width=3.2),
-            Column(key="probability", title=f"{facts.by}年底前达峰的概率", width=2.6, align=Align.RIGHT),
-            Column(key="year", title="达峰年份", width=3.4, align=Align.CENTER),
-            Column(key="level", title="峰值", width=1.8, align=Align.RIGHT),
-            Column(key="unpeaked", title="2060年前未达峰", width=2.0, align=Align.RIGHT),
+            Column(key="scenario", title="情景", width=3.4),
+            Column(key="probability", title=f"{facts.by}年底前达峰的概率", width=3.0, align=Align.CENTER),
+            Column(key="year", title="达峰年份", width=3.6, align=Align.CENTER),
+            Column(key="level", title="峰值", width=3.6, align=Align.CENTER),
+            Column(key="unpeaked", title="2060年前未达峰的抽样", width=2.4, align=Align.CENTER),
         ),
         rows=tuple(rows),
     )
@@ -316,26 +349,32 @@ def _fan_figure(facts: PathwayFacts, number: int) -> Figure:
     )
 
 
+def _pace_outruns(facts: PathwayFacts) -> bool:
+    """Return whether the present pace leads below the plan in full in a year shown, which needs a word."""
+    by_code = {path.code: path.levels for path in facts.promised_paths}
+    pace, full = by_code.get("plan-pace"), by_code.get("plan-full")
+    return pace is not None and full is not None and any(pace[year][1] < full[year][1] for year in _SHOWN_YEARS)
+
+
+def _level_cell(levels: Triple) -> Cell:
+    low, middle, high = levels
+    return Cell(text=f"{number_zh(middle, 0)}（{_range(low, high)}）", number=round(middle, 3))
+
+
 def _levels(facts: PathwayFacts) -> Table:
-    rows = []
-    for path in facts.promised_paths:
-        cells = [Cell(text=path.zh)]
-        for year in _SHOWN_YEARS:
-            low, middle, high = path.levels[year]
-            cells.append(
-                Cell(
-                    text=f"{number_zh(middle, 0)}（{number_zh(low, 0)}—{number_zh(high, 0)}）", number=round(middle, 3)
-                )
-            )
-        rows.append(Row(cells=tuple(cells)))
+    rows = [
+        Row(cells=(Cell(text=f"{year}年"), *(_level_cell(path.levels[year]) for path in facts.promised_paths)))
+        for year in _SHOWN_YEARS
+    ]
+    width = (15.6 - 1.8) / len(facts.promised_paths)
     return Table(
         id="pathway-levels",
         title=f"{facts.promised_zh}口径的排放",
         show_title=True,
         unit=_UNIT,
         columns=(
-            Column(key="scenario", title="情景", width=2.8),
-            *(Column(key=f"y{year}", title=f"{year}年", width=2.4, align=Align.RIGHT) for year in _SHOWN_YEARS),
+            Column(key="year", title="年份", width=1.8),
+            *(Column(key=path.code, title=path.zh, width=width, align=Align.CENTER) for path in facts.promised_paths),
         ),
         rows=tuple(rows),
     )
@@ -380,7 +419,7 @@ def _driver_figure(facts: PathwayFacts, number: int) -> Figure:
     largest = max(facts.drivers, key=lambda driver: abs(driver[2]))
     return Figure(
         id="figure-pathway-drivers",
-        caption=f"图{number}　{first}—{last}年排放变化的分解",
+        caption=f"图{number}　{first}—{last}年建筑运行排放变化的分解（{facts.promised_paths[0].zh}）",
         text=f"由{number_zh(before, 0)}变为{number_zh(after, 0)}{_UNIT}，影响最大的为{largest[0]}（{number_zh(largest[2], 0)}）",
         content=Waterfall(
             unit=_UNIT,
@@ -408,10 +447,20 @@ def _grounds(facts: PathwayFacts) -> list[Block]:
     ]
     if facts.calibration:
         sentences.append(facts.calibration)
-    if facts.sensitivity:
+    if _explained(facts) >= _EXPLAINED:
         named = "、".join(f"{name}（{_share(share)}）" for name, share in facts.sensitivity[:6])
         sentences.append(f"达峰年份的方差主要来自：{named}。先核实这些参数，结论才更可靠。")
-    if facts.reasons:
-        sentences.append(f"方案中未进入测算或按趋势处理的：{joined(list(facts.reasons), most=8)}。")
+    else:
+        sentences.append("没有哪一组参数单独左右达峰年份，各次抽样的差别主要来自模型误差和多组参数的共同作用。")
+    if facts.unseen:
+        sentences.append(
+            f"方案按目前进度的情景中，没有足够观测、按趋势处理的：{joined(list(facts.unseen), most=_MOST_NAMES)}。"
+        )
+    if facts.outside:
+        count = sum(len(names) for _, names in facts.outside)
+        ranked = sorted(facts.outside, key=lambda pair: -len(pair[1]))
+        said = "；".join(f"{why}（{joined(list(names), most=2)}）" for why, names in ranked[:_MOST_NAMES])
+        rest = sum(len(names) for _, names in ranked[_MOST_NAMES:])
+        sentences.append(f"方案中有{count}项没有进入测算：{said}{f'；其他原因的{rest}项' if rest else ''}。")
     sentences += facts.findings
     return [Paragraph(runs=(Run(text=sentence),), inputs=("pathways",)) for sentence in sentences]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -23,6 +23,7 @@ from dafeng.workflow.metering import ZONE, MeterHouse, open_house, said_of
 from dafeng.workflow.setting import Setting
 
 __all__ = [
+    "AHEAD",
     "ARCHIVE_SCHEMA",
     "SENT_SCHEMA",
     "Adopted",
@@ -42,6 +43,8 @@ _INSTANT: Final = READING_SCHEMA["at"]
 _POINT: Final = ("building", "gateway", "meter", "function")
 _EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(hours=1)
+"""How far the instant of a reading may lie ahead of its receipt, unless said otherwise."""
 _SHOWN: Final = 40
 _ITEM: Final = 5
 
@@ -104,8 +107,9 @@ class Delivered:
         Whether the batch had landed before.
     points : DataFrame
         Columns building, gateway, meter, function, coding, house_meter, known, at: every point that sent, once.
-    set_aside : DataFrame of `SENT_SCHEMA`
-        Readings that the lake cannot keep since their instant is none of 1900 to 2200.
+    set_aside : DataFrame
+        Columns of `SENT_SCHEMA` and reason: readings that the lake does not get, since their instant is none of 1900 to 2200 (time)
+        or lies too far ahead of their receipt (future).
     """
 
     batch: str
@@ -279,10 +283,14 @@ class GatewayDelivery:
         For so long the ledger of meters counts as read.
     ticking : callable
         Seconds of a clock that only runs forward.
+    ahead : timedelta
+        How far the instant of a reading may lie ahead of its receipt.
     """
 
-    def __init__(self, setting: Setting, *, ticking: Callable[[], float], seconds: float = 60.0) -> None:
-        self.setting = setting
+    def __init__(
+        self, setting: Setting, *, ticking: Callable[[], float], seconds: float = 60.0, ahead: timedelta = AHEAD
+    ) -> None:
+        self.setting, self._ahead = setting, ahead
         self.house: MeterHouse = open_house(setting)
         self._ticking, self._seconds = ticking, seconds
         self._archive: GatewayArchive | None = None
@@ -311,12 +319,11 @@ class GatewayDelivery:
             The lake cannot be written. Nothing is stored then.
         """
         at = pl.col("at").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        tied = tie_readings(sent, self.archive())
-        kept, lost = (
-            tied.filter(at.is_between(_EARLIEST, _LATEST, closed="left")),
-            tied.filter(~at.is_between(_EARLIEST, _LATEST, closed="left")),
-        )
-        rows = gateway_rows(kept)
+        future = pl.col("at") - pl.col("received_at") > self._ahead // timedelta(microseconds=1)
+        reason = pl.when(~at.is_between(_EARLIEST, _LATEST, closed="left")).then(pl.lit("time"))
+        tied = tie_readings(sent, self.archive()).with_columns(reason=reason.when(future).then(pl.lit("future")))
+        lost = tied.filter(pl.col("reason").is_not_null())
+        rows = gateway_rows(tied.filter(pl.col("reason").is_null()))
         stored, already = 0, False
         if not rows.is_empty():
             try:
@@ -330,7 +337,7 @@ class GatewayDelivery:
         points = tied.group_by(_POINT, maintain_order=True).agg(
             pl.col("coding", "house_meter", "known").last(), pl.col("at").max()
         )
-        return Delivered(batch, stored, already, points, lost.select(list(SENT_SCHEMA)))
+        return Delivered(batch, stored, already, points, lost.select(*SENT_SCHEMA, "reason"))
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import numpy as np
 import polars as pl
-import yaml
 
 from dafeng.base.errors import NotEnoughDataError
 from dafeng.catalog import Catalog
 from dafeng.catalog.pathway_schemas import PathwayParameter
+from dafeng.catalog.yaml_writing import sections_yaml
 from dafeng.intake import import_table
 from dafeng.pathways.calibration import (
     Calibration,
@@ -28,9 +28,10 @@ from dafeng.pathways.ensemble import Total, ensemble
 from dafeng.pathways.model import Outcome, run
 from dafeng.pathways.peaks import peak_years
 from dafeng.pathways.quantities import InputBook, read_inputs
-from dafeng.pathways.scenarios import resolve_scenario
+from dafeng.pathways.scenarios import resolve_scenario, scenario_inputs
 from dafeng.pathways.solving import solve_scenario
-from dafeng.pathways.validation import Backcast, StudyRow, backcast, beside_studies, scope_series
+from dafeng.pathways.studies import OurPeak, StudyRow, beside_studies
+from dafeng.pathways.validation import Backcast, backcast, scope_series
 from dafeng.workflow.facts import need_workspace
 from dafeng.workflow.setting import Setting
 
@@ -158,14 +159,18 @@ def fuel_histories(
     """
     table = catalog.boundaries[boundary]
     left_out = {
-        (flow, carrier) for split in table.splits if split.default for flow in split.flows for carrier in split.carrier
+        (flow, carrier)
+        for split in table.splits
+        if split.default
+        for flow in split.flows
+        for carrier in split.carrier or ()
     }
     rows = [
         (flow.indicator, end_use, carrier, _SEGMENTS[flow.id], _fuel_of(catalog, carrier))
         for flow in table.flows
         if flow.component == "direct_building"
-        for end_use in flow.end_use
-        for carrier in flow.carrier
+        for end_use in flow.end_use or ()
+        for carrier in flow.carrier or ()
         if (flow.id, carrier) not in left_out
     ]
     cells = pl.DataFrame(rows, schema=["indicator", "end_use", "carrier", "segment", "fuel"], orient="row")
@@ -320,14 +325,8 @@ def workspace_histories(
 
 
 def calibration_yaml(parameters: Sequence[PathwayParameter], *, title: str) -> str:
-    """Return parameters as a catalog file: one line each, as the shipped files have them."""
-    lines = [f"# {title}", "path_parameters:"]
-    for one in parameters:
-        plain = one.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
-        plain["checked_on"] = one.checked_on
-        text = yaml.safe_dump(plain, allow_unicode=True, default_flow_style=True, sort_keys=False, width=10**6).strip()
-        lines.append(f"  - {text}")
-    return "\n".join(lines) + "\n"
+    """Return parameters as a catalog file."""
+    return sections_yaml({"path_parameters": parameters}, comment=title)
 
 
 def write_calibration(setting: Setting, done: PlaceCalibration) -> Path:
@@ -365,7 +364,7 @@ def beside_published_studies(catalog: Catalog, *, draws: int = 128, seed: int = 
     catalog : Catalog
     draws, seed : int
     """
-    ours: dict[str, tuple[str, tuple[int, int, int], float] | str] = {}
+    ours: dict[str, OurPeak | str] = {}
     wanted: dict[tuple[str, str], list[str]] = {}
     probe = {
         place: run(read_inputs(catalog, place).arrays())
@@ -385,11 +384,18 @@ def beside_published_studies(catalog: Catalog, *, draws: int = 128, seed: int = 
         found = ensemble(
             book, resolved, draws=draws, seed=seed, keep=(), totals={scope: _series_of(scope) for scope in scopes}
         )
+        inputs = scenario_inputs(book, resolved)
+        grid = np.array(inputs.arrays["grid_factor"])
+        at = resolved.base_year - int(inputs.years[0])
+        grid[at + 1 :] = grid[at]
+        held = run(inputs.with_arrays(grid_factor=grid))
         for name in names:
             study = catalog.peak_studies[name]
+            still = int(peak_years(_series_of(study.scope)(held), held.years).year[0])
             peaks = peak_years(found.series[study.scope], found.years)
             years = (peaks.year_quantile(0.05), peaks.year_quantile(0.5), peaks.year_quantile(0.95))
-            ours[name] = (scenario, years, float(np.median(peaks.level)) / 1e6)
+            level = float(np.median(peaks.level)) / 1e6
+            ours[name] = OurPeak(scenario, years, level, still, resolved.base_year, int(found.years[-1]))
     return beside_studies(tuple(catalog.peak_studies.values()), ours)
 
 

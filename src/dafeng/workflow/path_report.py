@@ -41,6 +41,7 @@ _VIEWS: Final = ("direct", "building_operation", "whole_field")
 _TEN_THOUSAND: Final = 1e4
 _PEAK_YEARS: Final = (0.05, 0.5, 0.95)
 _LEAST_SHARE: Final = 0.02  # of the variance, to be named
+_COUNTED: Final = "已由"  # begins the reason of what another promise counts already
 _SMALL_FLOW: Final = 0.003  # of the largest, to be drawn
 
 
@@ -113,7 +114,8 @@ def pathways_for_report(
         driver_ends=(book.settings.base_year, first, by, last),
         sensitivity=_sensitivity(catalog, found[0], promised),
         flows=_flows(energy_flows(inputs, outcome, by)),
-        reasons=_reasons(plan, full, resolved[_SCENARIOS.index("plan-pace")]),
+        outside=_outside(plan, full),
+        unseen=_unseen(plan, full, resolved[_SCENARIOS.index("plan-pace")]),
         grades={grade: count for grade in "ABCD" if (count := sum(str(origin.grade) == grade for origin in used))},
         borrowed=sum(origin.borrowed for origin in used),
         parameters=len(used),
@@ -218,13 +220,27 @@ def _scaled(links: Sequence[FlowLink]) -> list[FlowLink]:
     return [link.model_copy(update={"value": link.value * 10}) for link in links]  # TWh in 10⁸ kWh
 
 
-def _reasons(plan: Plan, full: ResolvedScenario, pace: ResolvedScenario) -> tuple[str, ...]:
-    """Return what of the plan is not in the model, and what goes at the trend for want of observations."""
-    labels = {f"{plan.id}#{target.id}": target.label for target in plan.targets}
-    outside = [labels[name] for name in full.reasons if name in labels]
-    unseen = [labels[name] for name in pace.reasons if name in labels and name not in full.reasons]
-    said = [f"{name}（不在测算范围）" for name in dict.fromkeys(outside)]
-    return (*(f"{name}（没有足够的观测，按趋势）" for name in dict.fromkeys(unseen)), *said)
+def _labels(plan: Plan) -> dict[str, str]:
+    """Return the names of targets and obligations by `<plan>#<id>`."""
+    named = [(target.id, target.label) for target in plan.targets]
+    named += [(obligation.id, obligation.title) for obligation in plan.obligations]
+    return {f"{plan.id}#{name}": label for name, label in named}
+
+
+def _outside(plan: Plan, full: ResolvedScenario) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return why promises of the plan are not in the model, with the promises."""
+    labels = _labels(plan)
+    by_reason: dict[str, dict[str, None]] = {}
+    for name, why in full.reasons.items():
+        if name in labels and not why.startswith(_COUNTED):
+            by_reason.setdefault(why, {})[labels[name]] = None
+    return tuple((why, tuple(names)) for why, names in by_reason.items())
+
+
+def _unseen(plan: Plan, full: ResolvedScenario, pace: ResolvedScenario) -> tuple[str, ...]:
+    """Return the promises that go at the trend for want of observations."""
+    labels = _labels(plan)
+    return tuple(dict.fromkeys(labels[name] for name in pace.reasons if name in labels and name not in full.reasons))
 
 
 def _calibration(book: InputBook) -> str:

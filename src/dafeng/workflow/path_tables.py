@@ -24,11 +24,12 @@ def input_rows(setting: Setting, place: str) -> tuple[list[dict[str, Any]], tupl
     Returns
     -------
     rows : list of dict
-        quantity, of, place, parameter, borrowed, grade, source, years.
+        quantity, of (codes), members (their names), place, parameter, borrowed, grade, source, years.
     findings : tuple of Finding
     """
     book = read_inputs(setting.catalog, place)
     catalog = setting.catalog
+    names = {(member.axis, member.code): member.title.zh for member in catalog.path_members}
     rows = []
     for origin in book.origins:
         span = "" if origin.first_year is None else f"{origin.first_year}–{origin.last_year}"
@@ -36,6 +37,7 @@ def input_rows(setting: Setting, place: str) -> tuple[list[dict[str, Any]], tupl
             {
                 "quantity": catalog.path_quantities[origin.quantity].title.zh,
                 "of": "、".join(origin.of.values()),
+                "members": "、".join(names.get(item, item[1]) for item in origin.of.items()),
                 "place": catalog.place_name(origin.place) if origin.place else "默认 / default",
                 "parameter": origin.parameter,
                 "borrowed": origin.borrowed,
@@ -55,8 +57,8 @@ def export_paths(
     draws: int = 0,
     as_of: date | None = None,
     known_at: date | None = None,
-) -> str:
-    """Return scenarios of places in the IAMC wide form, as CSV text.
+) -> tuple[str, tuple[Finding, ...]]:
+    """Return scenarios of places in the IAMC wide form, as CSV text, and what is wrong with them.
 
     Parameters
     ----------
@@ -70,10 +72,12 @@ def export_paths(
         As for `dafeng.workflow.pathways.run_path`.
     """
     frames = []
+    findings: dict[str, Finding] = {}
     for place in places:
         region = setting.catalog.places.get(place).name_en or place
         for scenario in scenarios:
             done = run_path(setting, place, scenario, as_of=as_of, known_at=known_at)
+            findings |= {finding.sentence: finding for finding in done.findings}
             name = done.resolved.id
             frame = iamc_frame(done.outcome, scenario=name, region=region)
             if draws:
@@ -83,7 +87,7 @@ def export_paths(
                 drawn = iamc_frame(found, scenario=name, region=region)
                 frame = pl.concat([frame.join(drawn, on="Variable", how="anti"), drawn])
             frames.append(frame)
-    return pl.concat(frames).write_csv()
+    return pl.concat(frames).write_csv(), tuple(findings.values())
 
 
 def import_paths(table: pl.DataFrame, *, variable: str = "") -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:

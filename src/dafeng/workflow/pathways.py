@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.listener import Listener, silent
 from dafeng.base.period import Period, PeriodKind
-from dafeng.catalog.pathway_schemas import Scenario
+from dafeng.catalog.pathway_schemas import Measure, Scenario
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Source
 from dafeng.methods.series import fit_drift
 from dafeng.pathways.attribution import compare_drivers, drivers
 from dafeng.pathways.ensemble import COMPONENTS, VIEWS, Ensemble, ensemble
@@ -47,6 +49,7 @@ __all__ = [
     "contributions_of",
     "draw_paths",
     "drivers_of",
+    "lay_over",
     "paces_of",
     "path_series",
     "plans_of",
@@ -117,11 +120,21 @@ def plans_of(setting: Setting, place: str) -> tuple[Plan, ...]:
     return ()
 
 
+def lay_over(setting: Setting, *, measures: Mapping[str, Measure], sources: Mapping[str, Source]) -> Setting:
+    """Return the setting with measures and sources of an overlay file in its catalog; those of the same id are replaced."""
+    if not measures and not sources:
+        return setting
+    catalog = copy.copy(setting.catalog)
+    catalog.measures = {**catalog.measures, **measures}
+    catalog.sources = {**catalog.sources, **sources}
+    return replace(setting, catalog=catalog)
+
+
 def paces_of(judged: Assessment) -> dict[str, dict[int, float]]:
     """Return where the observed values of each target lead, by year in the indicator's unit.
 
     Observed years stand as they are. Later years follow the median of the drift forecast where the series is long enough for one,
-    else the straight line through its first and last year; a single value leads nowhere.
+    else the straight line through its first and last year; a single value leads nowhere. What was never negative stays so.
 
     Parameters
     ----------
@@ -136,14 +149,14 @@ def paces_of(judged: Assessment) -> dict[str, dict[int, float]]:
             continue
         last = max(seen)
         ahead = range(last + 1, _LAST_PACE + 1)
+        least = 0.0 if min(seen.values()) >= 0 else None
         try:
-            forecast = fit_drift(
-                list(seen), list(seen.values()), bounds=(0.0, None) if min(seen.values()) >= 0 else (None, None)
-            )
+            forecast = fit_drift(list(seen), list(seen.values()), bounds=(least, None))
             later = {year: forecast.quantile(year, 0.5) for year in ahead}
         except NotEnoughDataError:
             slope = (seen[last] - seen[min(seen)]) / (last - min(seen))
-            later = {year: seen[last] + slope * (year - last) for year in ahead}
+            line = {year: seen[last] + slope * (year - last) for year in ahead}
+            later = line if least is None else {year: max(value, least) for year, value in line.items()}
         found[row.target] = {**seen, **later}
     return found
 
@@ -346,6 +359,8 @@ def drivers_of(done: PathRun, years: Sequence[int]) -> dict[str, float]:
 def publish_paths(setting: Setting, found: Ensemble, *, recorded_at: datetime) -> int:
     """Append the quantiles of an ensemble to the lake as projected observations; the same draws once.
 
+    Draws are the same where every value is: an overlay or a pace that changed under the same name makes others.
+
     Parameters
     ----------
     setting : Setting
@@ -360,7 +375,10 @@ def publish_paths(setting: Setting, found: Ensemble, *, recorded_at: datetime) -
     """
     _, lake = need_workspace(setting)
     text = f"{found.place}/{found.scenario}/{found.design}/{found.seed}/{found.draws}/{setting.catalog.digest}"
-    run_id = "path-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(text.encode())
+    for name, values in sorted(found.series.items()):
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    run_id = "path-" + digest.hexdigest()[:16]
     observations = projected_observations(found, recorded_at=recorded_at, lineage=run_id)
     row = dict.fromkeys(LINEAGE_SCHEMA) | {
         "id": run_id, "kind": LineageKind.RUN.value, "detail": json.dumps({"run": text}),

@@ -131,13 +131,12 @@ def test_an_acknowledgement_that_is_lost_leaves_one_reading(tmp_path: Path) -> N
     setting = make_setting(tmp_path / "w")
 
     async def deaf() -> None:
-        async with Running(setting) as here:
-            async with listening(here.server, settings_of(port)) as one:
-                one._client.ack = lambda mid, qos: None
-                await until(lambda: here.told("mqtt.connected"))
-                await asyncio.sleep(0.05)
-                await send(port, message())
-                await until(lambda: here.server.numbers()["packets_acknowledged_total"] == 1)
+        async with Running(setting) as here, listening(here.server, settings_of(port)) as one:
+            one._client.ack = lambda mid, qos: None
+            await until(lambda: here.told("mqtt.connected"))
+            await asyncio.sleep(0.05)
+            await send(port, message())
+            await until(lambda: here.server.numbers()["packets_acknowledged_total"] == 1)
 
     async def again() -> None:
         async with Running(setting) as here, listening(here.server, settings_of(port)):
@@ -211,6 +210,7 @@ def test_while_the_spool_takes_nothing_messages_stay_with_the_broker(tmp_path: P
     assert stored(setting)["value"].to_list() == [101.0, 102.0]
 
 
+@pytest.mark.slow
 def test_a_broker_that_goes_and_comes_back_is_found_again(tmp_path: Path) -> None:
     setting = make_setting(tmp_path / "w")
     port = free_port()

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
 from dafeng.catalog import Catalog, load_catalog
+from dafeng.catalog.checks import loose_checker
+from dafeng.catalog.pathway_overlay_checks import check_measures
 from dafeng.catalog.pathway_schemas import LevelPoint, Measure
+from dafeng.catalog.pathway_tables import PathwayAxes
 from dafeng.pathways.inputs import Inputs
-from dafeng.pathways.measure_checks import check_measures
 from dafeng.pathways.measures import LevelledMeasure, apply_measures, level_measure
 from dafeng.pathways.quantities import read_inputs
 
@@ -87,6 +89,26 @@ def test_add_and_reduce(catalog: Catalog, inputs: Inputs) -> None:
     balance = levelled(catalog, catalog.measures["hydraulic_balance"], (2025, 0.5))
     # 0.15 × (1 − 0.6 × 0.5)
     assert at(apply_measures(start, [balance]), "delivery_excess", 2030) == pytest.approx(0.105)
+
+
+def test_a_shift_does_not_use_up_a_small_room_at_once(catalog: Catalog, inputs: Inputs) -> None:
+    change = {"quantity": "technology_share", "of": {"building_class": "public", "technology": "air_heat_pump"},
+              "how": "shift", "taken_from": ["coal_heating"]}  # fmt: skip
+    axes = inputs.axes
+    shares = np.zeros_like(inputs.arrays["technology_share"])
+    row = axes.index("building_class", "office")
+    district, coal, pump = (
+        axes.index("technology", one) for one in ("district_heating", "coal_heating", "air_heat_pump")
+    )
+    shares[row, district], shares[row, coal], shares[row, pump] = 0.8, 0.15, 0.05
+    small = inputs.with_arrays(technology_share=shares)
+    for times, level, wanted in (("one", 0.9, 0.2), ("concerned", 0.9, 0.18)):
+        one = levelled(catalog, measure([{**change, "times": times}]), (2030, level), rises_from=2020)
+        after = apply_measures(small, [one])
+        # half way in 2025: from 0.05 to what can be had of 0.05 + 0.15, or to 90 % of it
+        assert at(after, "technology_share", 2025, row, pump) == pytest.approx((0.05 + wanted) / 2)
+        assert at(after, "technology_share", 2030, row, pump) == pytest.approx(wanted)
+        assert at(after, "technology_share", 2030, row, district) == pytest.approx(0.8)
 
 
 def test_a_shift_takes_in_proportion_and_keeps_the_sum(catalog: Catalog, inputs: Inputs) -> None:
@@ -218,25 +240,27 @@ def test_faults_of_measures_are_named(catalog: Catalog) -> None:
     ok = {"quantity": "network_loss", "how": "add"}
     shift = {"quantity": "heat_source_share", "of": {"heat_source": "waste_heat"}, "how": "shift"}
     faulty = {
-        "pathways.measure.unknown-quantity": measure([{"quantity": "network_los", "how": "add"}]),
-        "pathways.measure.unknown-member": measure([shift | {"of": {"heat_source": "wast_heat"}}]),
-        "pathways.measure.breaks-shares": measure([{**shift, "how": "add"}]),
-        "pathways.measure.shift-to-one": measure([{**shift, "of": {}}]),
-        "pathways.measure.no-area": measure([{**ok, "times": "area"}]),
-        "pathways.measure.times-add": measure([{"quantity": "retrofit_area", "how": "reduce", "times": "area"}]),
-        "pathways.measure.mixed-sense": measure([ok, {"quantity": "water_leakage", "how": "at_most"}]),
-        "pathways.measure.unknown-measure": measure([ok], interactions=[{"measure": "no_such", "kind": "scales"}]),
-        "pathways.measure.circular": measure([ok], interactions=[{"measure": "probe", "kind": "requires"}]),
-        "pathways.measure.unknown-source": measure([ok], source="no-such-source"),
-        "pathways.measure.no-price-year": measure(
+        "catalog.path-quantity.unknown": measure([{"quantity": "network_los", "how": "add"}]),
+        "catalog.path-member.unknown": measure([shift | {"of": {"heat_source": "wast_heat"}}]),
+        "catalog.measure.shares": measure([{**shift, "how": "add"}]),
+        "catalog.measure.shift-to-one": measure([{**shift, "of": {}}]),
+        "catalog.measure.no-area": measure([{**ok, "times": "area"}]),
+        "catalog.measure.times": measure([{"quantity": "retrofit_area", "how": "reduce", "times": "area"}]),
+        "catalog.measure.mixed-sense": measure([ok, {"quantity": "water_leakage", "how": "at_most"}]),
+        "catalog.measure.unknown": measure([ok], interactions=[{"measure": "no_such", "kind": "scales"}]),
+        "catalog.measure.circular": measure([ok], interactions=[{"measure": "probe", "kind": "requires"}]),
+        "catalog.source.unknown": measure([ok], source="no-such-source"),
+        "catalog.measure.price-year": measure(
             [ok], costs=[{"value": 1.0, "unit": "CNY/m2", "price_year": 0, "source": "measure-costs", "grade": "C"}]
         ),
     }
     for name, one in faulty.items():
         other = copy.copy(catalog)
         other.measures = catalog.measures | {"probe": one}
-        assert [finding.name for finding in check_measures(other, ["probe"])] == [name]
-        assert check_measures(other, ["probe"])[0].evidence == {"measure": "probe"}
+        checker = loose_checker(other)
+        check_measures(checker, PathwayAxes(other.path_members))
+        assert [finding.name for finding in checker.findings] == [name]
+        assert checker.findings[0].where.field.startswith("measures.probe")
 
 
 def test_content_of_measures(catalog: Catalog) -> None:

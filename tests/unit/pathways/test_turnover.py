@@ -151,6 +151,36 @@ def test_the_same_bytes_whatever_is_computed_together() -> None:
     assert (outputs(turned(given, order)) == whole[..., order]).all()
 
 
+@pytest.mark.parametrize("draws", [1, 5])
+def test_classes_together_give_the_same_bytes_as_apart(draws: int) -> None:
+    given, other = many(draws), many(draws, seed=6)
+    shared = {"lifetime": given["lifetime"], "shape": 2.0, "family": "normal", "age_zero": "start"} | {
+        "protection": given["protection"]
+    }
+    areas, rates = (np.stack([given[name], other[name], 0.5 * given[name]]) for name in ("area", "rate"))
+    extra, weights = (
+        given["extra"],
+        {"wide": np.linspace(1, 0.3, 40)[:, None] * np.ones((3, 1, 1)) * [[[1.0]], [[0.5]], [[2.0]]]},
+    )
+    whole = turn_over(
+        areas, retrofit=Retrofit(rates, extra, 1970), weights=weights, weigh_from=1960, detail=True, **shared
+    )
+    for row in range(3):
+        one = turn_over(
+            areas[row],
+            retrofit=Retrofit(rates[row], extra, 1970),
+            weights={"wide": weights["wide"][row]},
+            detail=True,
+            **shared,
+        )
+        assert (outputs(one)[:-2] == outputs(whole)[:-2, row]).all()
+        assert (outputs(one)[-2:, 10:] == outputs(whole)[-2:, row, 10:]).all()
+        assert not outputs(whole)[-2:, row, :10].any()
+        assert one.cohorts is not None
+        assert whole.cohorts is not None
+        assert (one.cohorts == whole.cohorts[row]).all()
+
+
 def test_one_row_stands_for_all_years_and_one_column_for_all_draws() -> None:
     area = np.linspace(50, 90, 12)[:, None] * np.array([1.0, 2.0])
     short = turn_over(
@@ -174,7 +204,9 @@ GOOD: dict[str, Any] = {"area": np.full((4, 3), 10.0)} | LIFE
     [
         ({"area": [[10.0], [math.nan], [9.0]]}, "floor area is nan in 1951, draw 0"),
         ({"area": [[10.0], [-5.0], [9.0]]}, "floor area is -5 in 1951"),
-        ({"area": np.ones((2, 2, 2))}, r"floor area has the shape \(2, 2, 2\)"),
+        ({"area": np.ones((2, 2, 2, 2))}, r"floor area has the shape \(2, 2, 2, 2\)"),
+        ({"lifetime": np.full((2, 4, 3), 30.0)}, "those of survival 2"),
+        ({"area": np.ones((2, 4, 3)), "weights": {"heat": np.ones((3, 4, 1))}}, r"the inputs have \[2, 3\] classes"),
         ({"area": None}, "neither demand nor completions"),
         ({"inflow": np.ones((4, 3))}, "both demand and completions"),
         ({"area": None, "inflow": [[1.0], [-1.0]]}, "completions is -1 in 1951"),

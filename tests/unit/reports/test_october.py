@@ -135,7 +135,7 @@ def test_a_value_of_another_extent_is_a_reference_and_never_in_the_text(october:
 
 
 def test_the_peak_is_named_with_its_boundary_and_its_probability_is_not_faked(october: Report) -> None:
-    assert "2030年底前达峰，边界为城乡建设领域（方案一）；达峰概率的测算暂未建设" in prose(october)
+    assert "2030年底前达峰，边界为城乡建设领域（方案一）；本报告未作达峰情景测算" in prose(october)
 
 
 def test_each_problem_names_who_is_concerned_and_each_step_a_body_and_a_date(october: Report) -> None:

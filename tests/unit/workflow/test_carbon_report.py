@@ -1,5 +1,6 @@
 """A report is given the carbon account of the plan's place where the workspace has activity data, and says so where not."""
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from dafeng.lake import Workspace
 from dafeng.reports import find_fonts
+from dafeng.reports.carbon_chapter import ANNEX_TITLE
 from dafeng.workflow.carbon_report import carbon_for_report
 from dafeng.workflow.demonstration import DEMO_DAY, DEMO_PLAN, demo_files, make_demo_workspace
 from dafeng.workflow.facts import ImportOptions, import_file
@@ -81,8 +83,12 @@ def test_without_activity_data_the_report_says_that_nothing_was_accounted_for(tm
         formats=["html"], day=DAY,
     )  # fmt: skip
     (page,) = built.files.values()
-    assert "没有本地区全域的活动数据，本报告未作核算" in page.decode()
-    assert "附件5" not in page.decode()
+    text = page.decode()
+    assert "没有本地区全域的活动数据，本报告未作核算" in text
+    assert ANNEX_TITLE not in text
+    assert re.findall(r"附件5</[a-z]+>\s*<[^>]+>([^<]+)<", text)[0] == "达峰情景测算", (
+        "the outlook needs no activity data"
+    )
     assert "carbon" not in built.manifest
 
 
