@@ -182,7 +182,7 @@ def main() -> None:
         print(f"frame: {METERS} meters, {len(sample[0])} bytes")
         print(f"bare framing, AES and XML on one core: {alone:,.0f} frames/s")
         (root / "gateway.toml").write_text(
-            "[limits]\nframes_per_second = 1e9\nbytes_per_second = 1000000000\n[delivery]\nseconds = 5.0\n"
+            "[limits]\nframes_per_second = 1e9\nbytes_per_second = 1000000000\n[delivery]\nseconds = 5.0\nahead_seconds = 1e10\n"
         )
         server = subprocess.Popen(
             [sys.executable, "-m", "dafeng", "gateway", "serve", "--host", "127.0.0.1", "--port", "0", "--quiet", "--json", "-w", str(root)],

@@ -26,6 +26,7 @@ LIMITS = """[limits]
 connections_per_address = 12000
 failures_per_address = 100000
 [delivery]
+ahead_seconds = 1e10
 seconds = 5
 """
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Full, Queue
@@ -203,7 +203,7 @@ class _Log:
         """Have a line written, or dropped; never waits."""
         try:
             if self._dropped:
-                self._lines.put_nowait(f"… {self._dropped} lines dropped: nobody read the log")
+                self._lines.put_nowait(self._notice())
                 self._dropped = 0
             self._lines.put_nowait(line)
         except Full:
@@ -212,12 +212,13 @@ class _Log:
     def close(self) -> None:
         """Write what waits, if it is read within a moment."""
         until = time.monotonic() + _LAST_SECONDS
-        while self._thread.is_alive() and time.monotonic() < until:
-            try:
-                self._lines.put(None, timeout=0.1)
-            except Full:
-                continue
+        with suppress(Full):
+            for line in [self._notice()] * bool(self._dropped) + [None]:
+                self._lines.put(line, timeout=max(0.0, until - time.monotonic()))
             self._thread.join(max(0.0, until - time.monotonic()))
+
+    def _notice(self) -> str:
+        return f"… {self._dropped} lines dropped: nobody read the log"
 
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:

@@ -137,11 +137,6 @@ class FrameReader:
         """Bytes that wait for the rest of their frame."""
         return len(self._buffer)
 
-    @property
-    def waiting(self) -> bool:
-        """Whether the beginning of a frame is held."""
-        return bool(self._buffer)
-
     def feed(self, data: bytes) -> list[Frame | FrameFault]:
         """Take bytes as they came and return the frames and faults that they complete."""
         found: list[Frame | FrameFault] = []

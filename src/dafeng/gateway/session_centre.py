@@ -11,7 +11,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -148,17 +148,6 @@ class CentreSession:
     def outstanding(self) -> int:
         """Packets handed out to be stored and not yet acknowledged."""
         return len(self._pending)
-
-    @property
-    def deadline(self) -> datetime | None:
-        """When `tick` next has something to do; None before the first call and after the last."""
-        if self.state is CentreState.CONNECTED and self._opened_at is not None:
-            return self._opened_at + timedelta(seconds=self._limits.login)
-        if self.state is CentreState.CHALLENGED and self._challenged_at is not None:
-            return self._challenged_at + timedelta(seconds=self._limits.challenge)
-        if self.state is CentreState.READY and self._heard_at is not None:
-            return self._heard_at + timedelta(seconds=self._limits.heart_beat * (self._missed + 1))
-        return None
 
     def receive(self, data: bytes, at: datetime) -> list[Step]:
         """Take bytes as they came and return what to do.

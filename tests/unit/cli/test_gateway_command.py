@@ -96,7 +96,9 @@ def test_served_stopped_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     setting = make_setting(tmp_path / "w", [account_of(1)])
     assert setting.workspace is not None
     where = ["-w", str(setting.workspace.root)]
-    (setting.workspace.root / "gateway.toml").write_text("[spool]\nfree_bytes = 0\n", encoding="utf-8")
+    (setting.workspace.root / "gateway.toml").write_text(
+        "[spool]\nfree_bytes = 0\n[delivery]\nahead_seconds = 1e10\n", encoding="utf-8"
+    )
     server = subprocess.Popen(
         [sys.executable, "-m", "dafeng", "gateway", "serve", "--host", "127.0.0.1", "--port", "0", "--json", *where],
         stderr=subprocess.PIPE,

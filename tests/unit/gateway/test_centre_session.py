@@ -100,7 +100,6 @@ def test_every_message_in_every_state(name, state):
     if ends:
         assert session.receive(said(m.LoginRequest(COMMON)), NOW) == []
         assert session.tick(NOW + timedelta(days=1)) == []
-        assert session.deadline is None
 
 
 def opened(step, profile="N", keys=KEYS):
@@ -179,14 +178,12 @@ def test_a_challenge_expires(seconds, late):
     steps = session.receive(said(answer()), at)
     assert names(steps) == (["challenge-expired"] * 2 if late else ["login", "send"])
     waiting = in_state(1)
-    assert waiting.deadline == NOW + timedelta(seconds=60)
     assert names(waiting.tick(at)) == (["challenge-expired"] if late else [])
 
 
 def test_nobody_waits_for_ever():
     session = centre()
     assert session.tick(NOW) == []
-    assert session.deadline == NOW + timedelta(seconds=60)
     session.receive(said(m.LoginRequest(COMMON))[:30], NOW + timedelta(seconds=59))
     assert session.held == 30
     assert names(session.tick(NOW + timedelta(seconds=61))) == ["login-timeout"]
@@ -195,7 +192,6 @@ def test_nobody_waits_for_ever():
 
 def test_three_heart_beats_missed():
     session = logged_in(centre())
-    assert session.deadline == NOW + timedelta(seconds=300)
     assert session.tick(NOW + timedelta(seconds=300)) == []
     assert names(session.tick(NOW + timedelta(seconds=301))) == ["heart-beat-missed"]
     assert session.tick(NOW + timedelta(seconds=302)) == []

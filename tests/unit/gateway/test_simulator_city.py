@@ -44,7 +44,9 @@ def play_a_day(folder: Path, city: City) -> tuple[Setting, Played, Counter[str],
     assert prepare_workspace(city, folder / "city", setting, recorded_at=now()) == []
     events: Counter[str] = Counter()
     limits = GatewayLimits(connections_per_address=12_000, failures_per_address=100_000)
-    options = ServerOptions(host="127.0.0.1", port=0, limits=limits, delivery=DeliveryLimits(seconds=2))
+    options = ServerOptions(
+        host="127.0.0.1", port=0, limits=limits, delivery=DeliveryLimits(seconds=2, ahead_seconds=1e10)
+    )
 
     async def run() -> Played:
         server = GatewayServer(setting, options, clock=now, listener=lambda event: events.update([event.name]))
