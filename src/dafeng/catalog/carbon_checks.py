@@ -39,6 +39,9 @@ class Checker(Protocol):
     ) -> None:
         """Note a fault of an entry."""
 
+    def laid_over(self, section: str, key: Any) -> bool:
+        """Return whether an entry comes from a folder laid over the shipped one."""
+
     def known(self, what: str, name: str | None, known: Any, section: str, key: Any, *path: str | int, zh: str) -> bool:
         """Note a name that is not among the known ones."""
 

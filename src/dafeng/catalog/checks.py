@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 from dafeng.base.errors import DafengError, UnitError, close_names
@@ -59,6 +60,11 @@ class _Checker:
                 where=where,
             )
         )
+
+    def laid_over(self, section: str, key: Any) -> bool:
+        """Return whether an entry comes from a folder laid over the shipped one, whose files are named by their whole path."""
+        origin = self.entries.origins.get((section, key))
+        return origin is not None and Path(origin[0].file).is_absolute()
 
     def known(self, what: str, name: str | None, known: Any, section: str, key: Any, *path: str | int, zh: str) -> bool:
         if name is None or name in known:

@@ -438,6 +438,7 @@ def decode(
     ask: Annotated[bool, typer.Option("--ask", help="询问密钥（不回显），默认用已登记的 / ask for the keys")] = False,
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """抓包译成文字：帧、校验、协议变体、内容；不显示密钥 / captured frames in plain words."""
     here = find(workspace)
@@ -471,5 +472,6 @@ def decode(
         typer.echo(f"[{number}] " + "\n    ".join(lines))
     if not keys:
         note(
-            "没有密钥，密文没有解开：用 --ask，或在登记过网关的工作区运行 / no keys: --ask, or a workspace with gateways"
+            "没有密钥，密文没有解开：用 --ask，或在登记过网关的工作区运行 / no keys: --ask, or a workspace with gateways",
+            quiet=quiet,
         )

@@ -31,7 +31,7 @@ from dafeng.cli.output import (
 from dafeng.cli.path_reading import as_years, read_scenario, wide_csv
 from dafeng.cli.places import need, said_setting
 from dafeng.pathways.summaries import SERIES_NAMES
-from dafeng.workflow.path_tables import export_paths, import_paths, input_rows
+from dafeng.workflow.path_tables import export_paths, export_rows, import_paths, input_rows
 from dafeng.workflow.pathways import (
     DRAWS,
     SEED,
@@ -324,9 +324,9 @@ def wedges_command(
 
 
 @app.command("scenarios")
-def scenarios_command(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
+def scenarios_command(workspace: WorkspaceOption = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """列出情景 / list scenarios."""
-    here = said_setting(workspace, quiet=True)
+    here = said_setting(workspace, quiet=quiet)
     found = here.catalog.scenarios
     if as_json:
         emit("path-scenarios/1", {"scenarios": [one.model_dump(mode="json") for one in found.values()]})
@@ -417,6 +417,7 @@ def export_command(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     workspace: WorkspaceOption = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """导出 IAMC 宽表 CSV：模型、情景、地区、变量、单位、各年 / write the IAMC wide CSV."""
@@ -428,11 +429,14 @@ def export_command(
         here, one = read_scenario(here, named)
         chosen.append(one)
     text, findings = export_paths(here, places, chosen, draws=draws, as_of=day, known_at=known_day(known_at, day))
-    if out is None:
+    if as_json:
+        shown = [finding.model_dump(mode="json") for finding in findings]
+        emit("path-export/1", {"rows": export_rows(text), "findings": shown})
+    elif out is None:
         typer.echo(text, nl=False)
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
         note(f"{out}：{len(text.splitlines()) - 1} 行 / rows", quiet=quiet)
-    show_findings(findings, quiet=quiet)
+    show_findings(findings, quiet=quiet or as_json)
     stop_on(findings, Severity.ERROR)

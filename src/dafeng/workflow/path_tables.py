@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -15,7 +16,7 @@ from dafeng.pathways.quantities import read_inputs
 from dafeng.workflow.pathways import draw_paths, run_path
 from dafeng.workflow.setting import Setting
 
-__all__ = ["export_paths", "import_paths", "input_rows"]
+__all__ = ["export_paths", "export_rows", "import_paths", "input_rows"]
 
 
 def input_rows(setting: Setting, place: str) -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:
@@ -88,6 +89,11 @@ def export_paths(
                 frame = pl.concat([frame.join(drawn, on="Variable", how="anti"), drawn])
             frames.append(frame)
     return pl.concat(frames).write_csv(), tuple(findings.values())
+
+
+def export_rows(text: str) -> list[dict[str, Any]]:
+    """Return the rows of an exported table by column, years as numbers."""
+    return pl.read_csv(io.StringIO(text)).to_dicts()
 
 
 def import_paths(table: pl.DataFrame, *, variable: str = "") -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dafeng.base.errors import ContentError
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog import Catalog, load_catalog
 from dafeng.catalog.catalog import read_entries
@@ -59,3 +60,20 @@ def test_the_shipped_axes_are_the_vocabulary() -> None:
         shared = {code for name, code in codes if name == axis} & set(catalog.terms[group])
         assert len(shared) >= 5
     assert {("segment", "public"), ("service", "heat_pumping"), ("level", "near_zero")} <= codes
+
+
+def test_a_plan_replaced_by_a_workspace_leaves_shipped_links_without_an_end(tmp_path: Path) -> None:
+    shipped = load_catalog().plans["qingdao-2024"]
+    text = yaml.safe_dump(
+        {"plans": [shipped.model_dump(mode="json", by_alias=True) | {"targets": [], "obligations": []}]},
+        allow_unicode=True,
+    )
+    (tmp_path / "plan.yaml").write_text(text, encoding="utf-8")
+    laid = load_catalog([tmp_path])
+    assert laid.plans["qingdao-2024"].targets == ()
+    (tmp_path / "link.yaml").write_text(
+        "plan_links: [{plan: qingdao-2024, of: nothing, why_not: 无, grade: C}]\n", encoding="utf-8"
+    )
+    with pytest.raises(ContentError) as raised:
+        load_catalog([tmp_path])
+    assert "nothing" in str(raised.value)

@@ -120,7 +120,9 @@ def test_an_extra_that_is_absent_is_said_plainly(
 def test_one_server_takes_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("dafeng.cli.gateway.gc", SimpleNamespace(freeze=lambda: None, set_threshold=lambda *_: None))
+    monkeypatch.setattr(
+        "dafeng.cli.gateway_serve.gc", SimpleNamespace(freeze=lambda: None, set_threshold=lambda *_: None)
+    )
     assert run("init", str(tmp_path / "w"), "--place", "qingdao", "--quiet") == 0
     (tmp_path / "w" / "gateway.toml").write_text('flush_seconds = 0.2\nmodbus = "../modbus.yaml"\n', encoding="utf-8")
     interval, problems = sys.getswitchinterval(), []
