@@ -67,6 +67,17 @@ def _place(here: Setting, text: str) -> str:
     return here.catalog.places.resolve(text).id
 
 
+def _known_view(name: str, option: str) -> None:
+    known = [one for one in SERIES_NAMES if one != "ceads_direct"]
+    if name not in known:
+        raise UsageError(
+            f"{option} {name!r}",
+            doing="read the options",
+            expected=" ".join(known),
+            next_step="name a view or component",
+        )
+
+
 def _tonnes(value: float) -> str:
     return f"{value / 1e4:,.1f}"
 
@@ -187,6 +198,10 @@ def uncertain_command(
     draws: Annotated[int, typer.Option("--draws", "-n", min=16, max=1_000_000, help="抽样次数 / draws")] = DRAWS,
     seed: Annotated[int, typer.Option("--seed", min=0, help="种子 / seed")] = SEED,
     design: Annotated[str, typer.Option("--design", help="sobol、latin、random / design")] = "sobol",
+    sensitivity: Annotated[
+        str | None,
+        typer.Option("--sensitivity", help="对此口径作方差敏感性分析 / Sobol indices of this view or component"),
+    ] = None,
     publish: Annotated[bool, typer.Option("--publish", help="把分位数存入工作区 / store the quantiles")] = False,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -209,10 +224,12 @@ def uncertain_command(
     day = as_day(as_of)
     here, chosen = read_scenario(here, scenario)
     where = _place(here, place)
+    if sensitivity is not None:
+        _known_view(sensitivity, "--sensitivity")
     with progress(quiet=quiet or as_json) as listener:
         found, summary = draw_paths(
             here, where, chosen, draws=draws, seed=seed, design=drawn, as_of=day,
-            known_at=known_day(known_at, day), listener=listener,
+            known_at=known_day(known_at, day), listener=listener, sensitivity=sensitivity,
         )  # fmt: skip
     findings = [Finding.model_validate(each) for each in summary["findings"]]
     stored = publish_paths(here, found, recorded_at=clock()) if publish else 0
@@ -228,6 +245,32 @@ def uncertain_command(
 def _chance(share: float) -> str:
     """Return a share of draws in percent; draws that all agree are no certainty."""
     return "99%以上" if share >= 0.995 else "不足1%" if share <= 0.005 else f"{100 * share:.0f}%"
+
+
+def _index(value: float | None) -> str:
+    return "不变" if value is None else f"{value:.2f}"
+
+
+def _show_sensitivity(here: Setting, found: dict[str, Any]) -> None:
+    """Print the indices of the inputs, by the peak year's; groups by the quantity of their first parameter."""
+    names: dict[str, str] = {}
+    for one in here.catalog.path_parameters.values():
+        names.setdefault(one.group or one.id, here.catalog.path_quantities[one.quantity].title.zh)
+    of = {result: {row["factor"]: row for row in rows} for result, rows in found["results"].items()}
+    order = [row["factor"] for row in next(iter(found["results"].values()))]
+    rows = [
+        (
+            names.get(factor, factor),
+            factor,
+            *(_index(of[result][factor][kind]) for result in of for kind in ("first", "total")),
+        )
+        for factor in order
+    ]
+    heads = [f"{result} {kind}" for result in of for kind in ("一阶", "总")]
+    show_table(
+        f"敏感性 / Sobol indices · {SERIES_NAMES[found['boundary']]}", ["量 / quantity", "组 / group", *heads], rows,
+        numbers=range(2, 2 + len(heads)),
+    )  # fmt: skip
 
 
 def _show_uncertain(here: Setting, place: str, summary: dict[str, Any], *, quiet: bool) -> None:
@@ -251,6 +294,8 @@ def _show_uncertain(here: Setting, place: str, summary: dict[str, Any], *, quiet
         rows,
         numbers=(2, 3, 4),
     )
+    if "sensitivity" in summary:
+        _show_sensitivity(here, summary["sensitivity"])
     inputs = summary["inputs"]
     grades = "、".join(f"{grade}级 {count}" for grade, count in inputs["grades"].items() if count)
     show_findings([Finding.model_validate(each) for each in summary["findings"]], quiet=quiet)
@@ -271,13 +316,7 @@ def wedges_command(
 ) -> None:
     """各项措施减多少：相互影响按沙普利值分摊 / what each measure contributes, interactions shared by Shapley values."""
     here = said_setting(workspace, quiet=True)
-    if boundary not in SERIES_NAMES or boundary == "ceads_direct":
-        raise UsageError(
-            f"--boundary {boundary!r}",
-            doing="read the options",
-            expected=" ".join(name for name in SERIES_NAMES if name != "ceads_direct"),
-            next_step="name a view or component",
-        )
+    _known_view(boundary, "--boundary")
     as_years(str(year))
     day = as_day(as_of)
     where = _place(here, place)

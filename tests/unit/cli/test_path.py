@@ -103,6 +103,23 @@ def test_the_uncertain_answer_is_per_boundary_with_the_promise_first(capsys: pyt
     assert capsys.readouterr().out != first.out
 
 
+def test_the_sensitivity_ranks_the_inputs_of_the_promised_boundary(capsys: pytest.CaptureFixture[str]) -> None:
+    found = answer(capsys, "path", "uncertain", "青岛", "-n", "128", "--sensitivity", "purchased_electricity", "-q")
+    indices = found["sensitivity"]
+    assert list(indices["results"]) == ["peak_year", "level_2030", "level_2060"]
+    level = indices["results"]["level_2030"]
+    assert [row["total"] for row in level] == sorted((row["total"] for row in level), reverse=True)
+    known = [row["factor"] for row in level if row["factor"] != "rest"]
+    assert known[0] == "grid"  # what a kilowatt-hour will emit is the least known
+    drawn = {group for members in indices["groups"].values() for group in members}
+    assert drawn == set(found["sensitivity"]["groups"]["rest"]) | {
+        row["factor"] for row in level if row["factor"] != "rest"
+    }
+    assert run("path", "uncertain", "青岛", "-n", "128", "--sensitivity", "purchased_electricity", "-q") == 0
+    assert "敏感性" in capsys.readouterr().out
+    assert run("path", "uncertain", "青岛", "--sensitivity", "ceads_direct") == 2
+
+
 def test_wedges_add_up_to_the_difference(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "few.yaml").write_text(
         "scenarios:\n  - {id: few, title: {zh: 三项, en: few}, measures: [{measure: prefabricated, levels: [{year: 2030, level: 0.9}]},"
