@@ -63,6 +63,8 @@ DRAWS: Final = 1024
 """Draws by default: the error of a probability of one half is 1.6 points."""
 SEED: Final = 20260101
 """Seed by default."""
+_LEAST_DRAWS: Final = 512
+"""Draws from which the inputs that matter are told apart."""
 _LAST_PACE: Final = 2035
 """Observed paces are extrapolated to this year and hold after it."""
 
@@ -314,7 +316,10 @@ def draw_paths(
     ]
     if sensitivity is not None:
         listener("敏感性 / sensitivity", 0, None)
-        factors = spread_factors(found, sensitivity)
+        many = (
+            found if draws >= _LEAST_DRAWS else ensemble(book, resolved, draws=_LEAST_DRAWS, seed=seed, design=design)
+        )
+        factors = spread_factors(many, sensitivity)
         indices = pathway_sensitivity(book, resolved, sensitivity, factors=factors, base=_base(draws), seed=seed)
         summary["sensitivity"] = {
             "boundary": sensitivity,
