@@ -32,6 +32,7 @@ __all__ = [
     "stated_cell",
     "unit_factor",
     "value_paths",
+    "year_row",
 ]
 
 FIRST_YEAR: Final = 1950
@@ -220,6 +221,22 @@ def _power_items(unit: str) -> tuple[tuple[str, float], ...]:
 
 def _powers(unit: str) -> dict[str, float]:
     return dict(_power_items(unit))
+
+
+def year_row(years: NDArray[np.int64], year: int) -> int:
+    """Return the row of a year among rising years.
+
+    Raises
+    ------
+    IndexError
+        The year is not among them.
+
+    Examples
+    --------
+    >>> year_row(YEARS, 1951)
+    1
+    """
+    return int(np.flatnonzero(years == year)[0])
 
 
 def stated_cell(quantity: PathwayQuantity, parameter: PathwayParameter) -> tuple[str, ...]:

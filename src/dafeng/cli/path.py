@@ -40,6 +40,7 @@ from dafeng.workflow.pathways import (
     contributions_of,
     draw_paths,
     drivers_of,
+    group_titles,
     path_series,
     publish_paths,
     run_path,
@@ -253,9 +254,7 @@ def _index(value: float | None) -> str:
 
 def _show_sensitivity(here: Setting, found: dict[str, Any]) -> None:
     """Print the indices of the inputs, by the peak year's; groups by the quantity of their first parameter."""
-    names: dict[str, str] = {}
-    for one in here.catalog.path_parameters.values():
-        names.setdefault(one.group or one.id, here.catalog.path_quantities[one.quantity].title.zh)
+    names = group_titles(here.catalog)
     of = {result: {row["factor"]: row for row in rows} for result, rows in found["results"].items()}
     order = [row["factor"] for row in next(iter(found["results"].values()))]
     rows = [

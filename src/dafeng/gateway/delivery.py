@@ -147,10 +147,6 @@ class Delivery:
         """Start the delivering thread."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Deliver now what waits."""
-        self._wake.set()
-
     def stop(self, *, seconds: float = 30.0) -> None:
         """End the thread after one more attempt; what is left stays in the spool.
 

@@ -21,7 +21,7 @@ from dafeng.gateway.simulator_faults import FaultKind
 from dafeng.gateway.simulator_files import City
 from dafeng.gateway.simulator_script import Link, Script, TroubledSession, script_of
 
-__all__ = ["PlayOptions", "Played", "PlayedGateway", "play_city", "play_gateway"]
+__all__ = ["PlayOptions", "Played", "PlayedGateway", "play_city"]
 
 _READ: Final = 1 << 16
 _PIECE: Final = 97
@@ -155,14 +155,6 @@ async def play_city(
 
     found = await asyncio.gather(*(one(number) for number in chosen))
     return Played(tuple(found), loop.time() - started)
-
-
-async def play_gateway(
-    city: City, number: int, options: PlayOptions, profile: Profile, *, clock: Callable[[], datetime]
-) -> PlayedGateway:
-    """Play one gateway of a city; see `play_city`."""
-    played = await play_city(city, options, {profile.id: profile}, clock=clock, gateways=[number])
-    return played.gateways[0]
 
 
 class _Player:

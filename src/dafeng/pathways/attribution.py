@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
 from dafeng.base.record import Record
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.methods.decomposition import Decomposition, FactorSpec, Identity, factors_of, lmdi
 from dafeng.pathways.emissions import GJ_PER_KWH
 from dafeng.pathways.inputs import Inputs
@@ -150,7 +151,7 @@ def drivers(inputs: Inputs, outcome: Outcome, years: Sequence[int], *, draw: int
             next_step="name other years",
         )
     ordered = sorted(set(years))
-    rows = [int(np.flatnonzero(outcome.years == year)[0]) for year in ordered]
+    rows = [year_row(outcome.years, year) for year in ordered]
     return _split([str(year) for year in ordered], {name: table[rows] for name, table in columns.items()}, parts)
 
 
@@ -185,7 +186,7 @@ def compare_drivers(
     parts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     for inputs, outcome in (first, second):
         columns, parts = _columns(inputs, outcome, draw)
-        at = int(np.flatnonzero(outcome.years == year)[0])
+        at = year_row(outcome.years, year)
         tables.append({name: table[at] for name, table in columns.items()})
     stacked = {name: np.stack([tables[0][name], tables[1][name]]) for name in tables[0]}
     return _split(list(names), stacked, parts)
@@ -247,7 +248,7 @@ def energy_flows(inputs: Inputs, outcome: Outcome, year: int, *, draw: int = 0) 
             next_step="run the model with detail=True",
         )
     axes = inputs.axes
-    at = int(np.flatnonzero(outcome.years == year)[0])
+    at = year_row(outcome.years, year)
 
     def of(array: Array) -> Array:
         return np.asarray(array[..., at, min(draw, array.shape[-1] - 1)]) / _KWH_PER_TWH

@@ -21,6 +21,7 @@ from dafeng.base.errors import NotEnoughDataError
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.record import Record
 from dafeng.catalog.pathway_schemas import ParameterPoint, PathwayParameter
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.schemas import Grade
 from dafeng.pathways.emissions import GJ_PER_KWH
 from dafeng.pathways.inputs import Inputs
@@ -427,7 +428,7 @@ def calibrate_area(
     checked_on : date
     """
     outcome = run(book.arrays())
-    at = int(np.flatnonzero(outcome.years == year)[0])
+    at = year_row(outcome.years, year)
     rows = [
         row for row, code in enumerate(outcome.axes.members("building_class")) if outcome.axes.segment(code) == segment
     ]

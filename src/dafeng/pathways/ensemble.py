@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dafeng.base.errors import UsageError
 from dafeng.catalog.pathway_schemas import PathwayParameter
-from dafeng.catalog.pathway_tables import FIRST_YEAR, YEARS
+from dafeng.catalog.pathway_tables import FIRST_YEAR, YEARS, year_row
 from dafeng.pathways.inputs import FIRST_RESULT, Buffers, Inputs
 from dafeng.pathways.model import Outcome, run
 from dafeng.pathways.outcome import VIEWS as _SUMS
@@ -87,7 +87,7 @@ class Ensemble:
 
     def at(self, name: str, year: int) -> Array:
         """Return the values of a series in a year, shape (draw,)."""
-        return np.asarray(self.series[name][int(np.flatnonzero(self.years == year)[0])])
+        return np.asarray(self.series[name][year_row(self.years, year)])
 
 
 def draw_groups(book: InputBook, parameters: Sequence[PathwayParameter] = ()) -> tuple[str, ...]:

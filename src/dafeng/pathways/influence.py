@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.pathways.ensemble import CHUNK, Ensemble, draw_groups, drawn_inputs, run_draws
 from dafeng.pathways.peaks import NEAR, peak_years
 from dafeng.pathways.quantities import InputBook
@@ -32,7 +33,7 @@ def results_of(values: Array, years: NDArray[np.int64], at: Sequence[int], *, ne
     >>> {name: column.tolist() for name, column in found.items()}
     {'peak_year': [2030.0], 'level_2031': [2.0]}
     """
-    levels = {f"level_{year}": values[int(np.flatnonzero(years == year)[0])] for year in at}
+    levels = {f"level_{year}": values[year_row(years, year)] for year in at}
     return {PEAK_YEAR: peak_years(values, years, near=near).year.astype(np.float64)} | levels
 
 

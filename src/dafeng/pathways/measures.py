@@ -18,7 +18,7 @@ from dafeng.base.errors import InputError
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.pathway_overlay_checks import find_circle
 from dafeng.catalog.pathway_schemas import Change, LevelPoint, Measure, PathwayQuantity
-from dafeng.catalog.pathway_tables import PathwayAxes, bounds_of
+from dafeng.catalog.pathway_tables import PathwayAxes, bounds_of, year_row
 from dafeng.pathways.inputs import Buffers, Inputs
 from dafeng.pathways.stock import segment_area
 
@@ -174,7 +174,7 @@ def level_measure(
         acts &= years >= measure.from_year
     if until is not None:
         acts &= years <= until
-    base = int(np.flatnonzero(years == base_year)[0])
+    base = year_row(years, base_year)
     axes = PathwayAxes(catalog.path_members)
     known = catalog.path_quantities
     actions = tuple(_resolve_change(axes, known[change.quantity], change) for change in measure.changes)

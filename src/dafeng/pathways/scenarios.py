@@ -20,7 +20,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.pathway_overlay_checks import NEAREST
 from dafeng.catalog.pathway_schemas import Meets, PathwayParameter, Scenario, ScenarioMeasure
-from dafeng.catalog.pathway_tables import YEARS, bounds_of, share_groups
+from dafeng.catalog.pathway_tables import YEARS, bounds_of, share_groups, year_row
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.schemas import Title
 from dafeng.pathways.distributions import scores
@@ -327,7 +327,7 @@ def _lay_values(
     )
     values = np.clip(track.at(score, 0), *bounds_of(quantity))
     array = buffers.own(quantity.id, inputs.arrays[quantity.id], values.shape[-1])
-    first = int(np.flatnonzero(inputs.years == base_year)[0]) + 1
+    first = year_row(inputs.years, base_year) + 1
     tail = array[..., first:, :]
     rows = inputs.rows(quantity.id, parameter.of)
     tail[np.ix_(*rows) if rows else ...] = values[first:]

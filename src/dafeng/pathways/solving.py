@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dafeng.base.finding import Finding, Severity
 from dafeng.catalog.pathway_schemas import LevelPoint, Meets
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.pathways.inputs import Inputs
 from dafeng.pathways.measures import apply_measures
 from dafeng.pathways.model import run
@@ -52,12 +53,12 @@ def model_results(inputs: Inputs, wanted: Sequence[Meets]) -> list[Array]:
 
 
 def _result(inputs: Inputs, outcome: Outcome, meets: Meets) -> Array:
-    at = int(np.flatnonzero(outcome.years == meets.year)[0])
+    at = year_row(outcome.years, meets.year)
     if meets.result == "electricity_share":
         return np.asarray(outcome.electricity_share()[at] * 100)
     if meets.result == "renewable_substitution_rate":
         return np.asarray(outcome.renewable_substitution_rate()[at] * 100)
-    first = int(np.flatnonzero(outcome.years == max(meets.since or 2000, 2000))[0])
+    first = year_row(outcome.years, max(meets.since or 2000, 2000))
     urban = [row for row, code in enumerate(outcome.axes.members("building_class")) if code != "rural_residential"]
     if meets.result == "retrofit_area_total":
         return np.asarray(outcome.retrofit_done[urban, first : at + 1].sum(axis=(0, 1)))

@@ -14,6 +14,7 @@ from dafeng.base.observation import SCHEMA, ObservationKind, Review
 from dafeng.base.place import Extent
 from dafeng.base.record import Record
 from dafeng.catalog.pathway_schemas import PathwayParameter
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.methods.peak import PLATEAU, STATUS_NAMES
 from dafeng.pathways.ensemble import COMPONENTS, VIEWS, Ensemble
@@ -278,7 +279,7 @@ def grade_shares(
 def _boundary(name: str, values: Array, whole: Array, peaks: Peaks, found: Ensemble, since: int) -> dict[str, Any]:
     ends = draw_quantiles(values, list(QUANTILES.values()))
     years = [year for year in sorted({*LEVEL_YEARS, found.base_year}) if year in found.years]
-    at = [int(np.flatnonzero(found.years == year)[0]) for year in years]
+    at = [year_row(found.years, year) for year in years]
     spread = values.std(axis=1, ddof=1) if found.draws > 1 else np.zeros(len(values))
     level = draw_quantiles(peaks.level, list(QUANTILES.values()))
     asked = [year for year in PEAK_YEARS if year <= peaks.years[-1]]

@@ -17,6 +17,7 @@ from dafeng.base.quantity import conversion_factor
 from dafeng.base.record import Record
 from dafeng.catalog import Catalog
 from dafeng.catalog.pathway_schemas import PublishedTotal
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.schemas import Grade
 from dafeng.pathways.calibration import (
     MEMORY,
@@ -225,7 +226,7 @@ def backcast(
     growth = _growth_years(years, cut, damping)
     wanted = [
         (
-            int(np.flatnonzero(years == one.year)[0]),
+            year_row(years, one.year),
             one.scope == _RURAL_ENERGY,
             float(np.log(one.value)),
             _STRAY[one.grade],
@@ -245,7 +246,7 @@ def backcast(
     for one in values:
         if one.year > last:
             continue
-        at = int(np.flatnonzero(years == one.year)[0])
+        at = year_row(years, one.year)
         published = np.exp(_STRAY[one.grade] * rng.standard_normal(draws))
         low, high = np.quantile(cloud[one.scope][at] * published, [0.05, 0.95])
         predicted = float(best[one.scope][at, 0])

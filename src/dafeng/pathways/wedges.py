@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dafeng.base.errors import InputError, NotEnoughDataError
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.pathways.attribution import Bar, waterfall
 from dafeng.pathways.ensemble import CHUNK, run_draws
 from dafeng.pathways.inputs import Buffers, Inputs
@@ -83,7 +84,7 @@ class MeasureWedges:
 
     def in_year(self, year: int) -> dict[str, float]:
         """Return what each measure avoids in a year by its Shapley value, tCO2."""
-        at = int(np.flatnonzero(self.years == year)[0])
+        at = year_row(self.years, year)
         return dict(zip(self.measures, self.shapley[:, at].tolist(), strict=True))
 
     def cumulative(self, first: int, last: int) -> dict[str, float]:
@@ -93,7 +94,7 @@ class MeasureWedges:
 
     def waterfall(self, year: int) -> tuple[Bar, ...]:
         """Return the bars from the emission without measures to that with all, by Shapley values."""
-        at = int(np.flatnonzero(self.years == year)[0])
+        at = year_row(self.years, year)
         changes = {
             name: (zh, -float(value))
             for name, zh, value in zip(self.measures, self.names, self.shapley[:, at], strict=True)

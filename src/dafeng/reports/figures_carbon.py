@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dafeng.reports.figure_content import FlowNode, FlowPaths, StackedAreas, Waterfall, WaterfallStep
 
-__all__ = ["PART_STYLES", "draw_areas", "draw_flows", "draw_waterfall", "flows_height"]
+__all__ = ["PART_STYLES", "draw_areas", "draw_flows", "draw_waterfall", "flows_height", "plain_axes"]
 
 PART_STYLES: Final = (
     ("#56B4E9", ""), ("#E69F00", "//"), ("#009E73", ".."), ("#F0E442", "xx"), ("#CC79A7", "\\\\"), ("#BBBBBB", "--"),
@@ -37,7 +37,8 @@ def _style(number: int) -> tuple[str, str]:
     return PART_STYLES[number % len(PART_STYLES)]
 
 
-def _plain(axes: Axes) -> None:
+def plain_axes(axes: Axes) -> None:
+    """Take off frame and offsets, and set small ticks."""
     axes.tick_params(labelsize=7, length=2)
     axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     axes.spines[["top", "right"]].set_visible(False)
@@ -73,7 +74,7 @@ def draw_areas(canvas: Canvas, content: StackedAreas, *, chinese: bool) -> None:
     axes.set_xlim(content.years[0] - 0.2, content.years[-1] + 0.2)
     axes.set_ylabel(content.unit if chinese else content.unit_en, fontsize=7.5)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=12, integer=True, min_n_ticks=1))
-    _plain(axes)
+    plain_axes(axes)
     canvas.legend(handles=handles, loc="outside upper center", ncols=3 if chinese else 2, frameon=False, fontsize=7.5)
 
 
@@ -220,7 +221,7 @@ def draw_waterfall(canvas: Canvas, content: Waterfall, *, chinese: bool) -> None
     if floor > 0:
         note = f"纵轴自{floor:.0f}起" if chinese else f"axis starts at {floor:.0f}"
         axes.text(0.995, 0.985, note, transform=axes.transAxes, ha="right", va="top", fontsize=7)
-    _plain(axes)
+    plain_axes(axes)
     marks = [
         Patch(facecolor=_UP[0], hatch=_UP[1], edgecolor=_EDGE, linewidth=0.5, label="增排" if chinese else "raises"),
         Patch(

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from dafeng.reports.figure_content import AreaPart, FanChart, Wedges
-from dafeng.reports.figures_carbon import PART_STYLES
+from dafeng.reports.figures_carbon import PART_STYLES, plain_axes
 
 __all__ = ["draw_fans", "draw_wedges"]
 
@@ -25,12 +25,10 @@ _LINES: Final[tuple[tuple[str, _Dash], ...]] = (
 _LEAST_WEDGE: Final = 0.25  # of the upper line
 
 
-def _plain(axes: Axes, unit: str) -> None:
+def _by_year(axes: Axes, unit: str) -> None:
     axes.set_ylabel(unit, fontsize=7.5)
-    axes.tick_params(labelsize=7, length=2)
-    axes.ticklabel_format(axis="y", useOffset=False, style="plain")
     axes.xaxis.set_major_locator(MaxNLocator(nbins=10, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
-    axes.spines[["top", "right"]].set_visible(False)
+    plain_axes(axes)
 
 
 def draw_fans(canvas: Canvas, content: FanChart, *, chinese: bool) -> None:
@@ -83,7 +81,7 @@ def draw_fans(canvas: Canvas, content: FanChart, *, chinese: bool) -> None:
         )  # fmt: skip
     axes.set_ylim(0, top * 1.12)
     axes.set_xlim(content.years[0], content.years[-1])
-    _plain(axes, content.unit if chinese else content.unit_en)
+    _by_year(axes, content.unit if chinese else content.unit_en)
     canvas.legend(handles=handles, loc="outside upper center", ncols=3 if chinese else 2, frameon=False, fontsize=7)
 
 
@@ -122,7 +120,7 @@ def _draw_up(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
     handles.append(Line2D([], [], color="black", linewidth=1.5, label="合计减少" if chinese else "sum"))
     axes.axhline(0.0, color="black", linewidth=0.6)
     axes.set_xlim(content.years[0], content.years[-1])
-    _plain(axes, f"减少 {content.unit}" if chinese else f"less, {content.unit_en}")
+    _by_year(axes, f"减少 {content.unit}" if chinese else f"less, {content.unit_en}")
     canvas.legend(handles=handles, loc="outside upper center", ncols=3 if chinese else 2, frameon=False, fontsize=7)
 
 
@@ -146,7 +144,7 @@ def _draw_down(canvas: Canvas, content: Wedges, *, chinese: bool) -> None:
     floor = 0.0 if least < most / 3 else max(0.0, least - 0.35 * (most - least) - 0.02 * most)
     axes.set_ylim(floor, most + 0.06 * (most - floor))
     axes.set_xlim(content.years[0], content.years[-1])
-    _plain(axes, content.unit if chinese else content.unit_en)
+    _by_year(axes, content.unit if chinese else content.unit_en)
     if floor > 0:
         said = f"纵轴自{floor:.0f}起" if chinese else f"axis from {floor:.0f}"
         axes.text(0.995, 0.97, said, transform=axes.transAxes, ha="right", va="top", fontsize=7)

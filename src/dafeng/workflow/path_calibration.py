@@ -14,6 +14,7 @@ import polars as pl
 from dafeng.base.errors import NotEnoughDataError
 from dafeng.catalog import Catalog
 from dafeng.catalog.pathway_schemas import PathwayParameter
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.yaml_writing import sections_yaml
 from dafeng.intake import import_table
 from dafeng.pathways.calibration import (
@@ -236,7 +237,7 @@ def _activity(
     heated = [one for one in totals if one.scope == "district_heated_area_cities" and one.unit == "亿m2"]
     outcome = run(book.arrays())
     for total in heated:
-        modelled = float(outcome.heated_area[int(np.flatnonzero(outcome.years == total.year)[0]), 0])
+        modelled = float(outcome.heated_area[year_row(outcome.years, total.year), 0])
         gaps.append(AreaGap(total.scope, total.publisher, total.year, total.value * 1e8, modelled, False))
     return tuple(gaps), tuple(changed)
 

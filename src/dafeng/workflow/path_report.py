@@ -11,6 +11,7 @@ from dafeng.assessment import Assessment
 from dafeng.base.errors import NotEnoughDataError, UnknownNameError
 from dafeng.base.finding import Severity
 from dafeng.catalog.catalog import Catalog
+from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.pathways.attribution import DRIVERS, Flow, drivers, energy_flows
 from dafeng.pathways.ensemble import Ensemble, ensemble
@@ -20,15 +21,14 @@ from dafeng.pathways.outcome import Outcome
 from dafeng.pathways.peaks import QUANTILES, peak_years
 from dafeng.pathways.quantities import InputBook, read_inputs
 from dafeng.pathways.sanity import sanity
-from dafeng.pathways.scenarios import ResolvedScenario, resolve_scenario, scenario_inputs
+from dafeng.pathways.scenarios import ResolvedScenario, scenario_inputs
 from dafeng.pathways.sensitivity import share_by_group
-from dafeng.pathways.solving import solve_scenario
 from dafeng.pathways.summaries import SERIES_NAMES
 from dafeng.pathways.wedges import measure_wedges
 from dafeng.reports import CarbonFacts
 from dafeng.reports.figure_content import FlowLink, FlowNode, FlowPaths
 from dafeng.reports.pathway_chapter import PathwayFacts, ScenarioPath
-from dafeng.workflow.pathways import SEED, paces_of
+from dafeng.workflow.pathways import SEED, group_titles, input_counts, paces_of, resolve_at
 from dafeng.workflow.setting import Setting
 
 __all__ = ["NO_PATHWAYS", "pathways_for_report"]
@@ -42,6 +42,7 @@ _TEN_THOUSAND: Final = 1e4
 _PEAK_YEARS: Final = (0.05, 0.5, 0.95)
 _LEAST_SHARE: Final = 0.02  # of the variance, to be named
 _COUNTED: Final = "已由"  # begins the reason of what another promise counts already
+_TWH: Final = 10.0  # 10⁸ kWh
 _SMALL_FLOW: Final = 0.003  # of the largest, to be drawn
 
 
@@ -72,10 +73,7 @@ def pathways_for_report(
     try:
         book = read_inputs(catalog, plan.place)
         paces = paces_of(judged)
-        resolved = [
-            solve_scenario(resolve_scenario(catalog, name, place=plan.place, plan=plan.id, paces=paces), book)
-            for name in _SCENARIOS
-        ]
+        resolved = [resolve_at(catalog, book, name, plan=plan.id, paces=paces) for name in _SCENARIOS]
     except (NotEnoughDataError, UnknownNameError):
         return None
     by, promised = plan.peak.by, str(plan.peak.boundary)
@@ -85,14 +83,14 @@ def pathways_for_report(
     full = resolved[_SCENARIOS.index("plan-full")]
     wedges = measure_wedges(book, full, promised, orders=32, seed=seed)
     years = [int(year) for year in wedges.years if book.settings.base_year <= year <= 2045]
-    rows = [int(np.flatnonzero(wedges.years == year)[0]) for year in years]
+    rows = [year_row(wedges.years, year) for year in years]
     inputs, outcome = _median(book, resolved[0])
     moved = drivers(inputs, outcome, [book.settings.base_year, by]).of_drivers()
     first, last = (
-        float(outcome.view("building_operation")[int(np.flatnonzero(outcome.years == year)[0]), 0]) / _TEN_THOUSAND
+        float(outcome.view("building_operation")[year_row(outcome.years, year), 0]) / _TEN_THOUSAND
         for year in (book.settings.base_year, by)
     )
-    used = [origin for origin in book.origins if origin.parameter]
+    counts = input_counts(book)
     return PathwayFacts(
         place=plan.place,
         place_zh=catalog.place_name(plan.place),
@@ -116,9 +114,9 @@ def pathways_for_report(
         flows=_flows(energy_flows(inputs, outcome, by)),
         outside=_outside(plan, full),
         unseen=_unseen(plan, full, resolved[_SCENARIOS.index("plan-pace")]),
-        grades={grade: count for grade in "ABCD" if (count := sum(str(origin.grade) == grade for origin in used))},
-        borrowed=sum(origin.borrowed for origin in used),
-        parameters=len(used),
+        grades={grade: count for grade, count in counts["grades"].items() if count},
+        borrowed=counts["borrowed"],
+        parameters=counts["parameters"],
         calibration=_calibration(book),
         draws=draws,
         seed=seed,
@@ -174,10 +172,7 @@ def _sensitivity(catalog: Catalog, found: Ensemble, view: str) -> tuple[tuple[st
     """Return the spread groups that the peak year rests on, by the name of a quantity of theirs."""
     years = peak_years(found.series[view], found.years).year.astype(float)
     shares = share_by_group(found.drawn, years[None, :])[:, 0]
-    names: dict[str, str] = {}
-    for parameter in catalog.path_parameters.values():
-        title = catalog.path_quantities[parameter.quantity].title.zh
-        names.setdefault(parameter.group or parameter.id, title)
+    names = group_titles(catalog)
     ranked = sorted(zip(found.drawn, np.nan_to_num(shares), strict=True), key=lambda pair: -pair[1])
     joined: dict[str, float] = {}
     for group, share in ranked:
@@ -208,16 +203,12 @@ def _flows(found: Sequence[Flow]) -> FlowPaths | None:
         sums[layer, source] = sums.get((layer, source), 0.0) + flow.value
         if layer == 1:
             sums[2, target] = sums.get((2, target), 0.0) + flow.value
-        links.append(FlowLink(source=source, target=target, layer=layer, value=flow.value))
+        links.append(FlowLink(source=source, target=target, layer=layer, value=flow.value * _TWH))
     nodes = [
         FlowNode(code=code, zh=names[layer, code], en=code.replace("_", " "), layer=layer)
         for (layer, code), _ in sorted(sums.items(), key=lambda pair: (pair[0][0], -pair[1], pair[0][1]))
     ]
-    return FlowPaths(unit="亿千瓦时", unit_en="10⁸ kWh", nodes=tuple(nodes), links=tuple(_scaled(links)))
-
-
-def _scaled(links: Sequence[FlowLink]) -> list[FlowLink]:
-    return [link.model_copy(update={"value": link.value * 10}) for link in links]  # TWh in 10⁸ kWh
+    return FlowPaths(unit="亿千瓦时", unit_en="10⁸ kWh", nodes=tuple(nodes), links=tuple(links))
 
 
 def _labels(plan: Plan) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dafeng.base.finding import Finding
 from dafeng.base.lineage import LINEAGE_SCHEMA, LineageKind
 from dafeng.base.listener import Listener, silent
 from dafeng.base.period import Period, PeriodKind
+from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.pathway_schemas import Measure, Scenario
 from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.schemas import Source
@@ -50,12 +51,15 @@ __all__ = [
     "contributions_of",
     "draw_paths",
     "drivers_of",
+    "group_titles",
+    "input_counts",
     "lay_over",
     "paces_of",
     "path_series",
     "plans_of",
     "promises_of",
     "publish_paths",
+    "resolve_at",
     "run_path",
 ]
 
@@ -164,10 +168,34 @@ def paces_of(judged: Assessment) -> dict[str, dict[int, float]]:
     return found
 
 
-def _resolve(
-    setting: Setting, book: InputBook, scenario: str | Scenario, paces: Mapping[str, Mapping[int, float]] | None
+def resolve_at(
+    catalog: Catalog,
+    book: InputBook,
+    scenario: str | Scenario,
+    *,
+    plan: str | None = None,
+    paces: Mapping[str, Mapping[int, float]] | None = None,
 ) -> ResolvedScenario:
-    return solve_scenario(resolve_scenario(setting.catalog, scenario, place=book.place, paces=paces), book)
+    """Return a scenario at the place of some inputs, levels of targets on outcomes solved."""
+    return solve_scenario(resolve_scenario(catalog, scenario, place=book.place, plan=plan, paces=paces), book)
+
+
+def input_counts(book: InputBook) -> dict[str, Any]:
+    """Return how many parameters a place has, how many of them are borrowed, and how many have each grade."""
+    used = [origin for origin in book.origins if origin.parameter]
+    return {
+        "parameters": len(used),
+        "borrowed": sum(origin.borrowed for origin in used),
+        "grades": {grade: sum(str(origin.grade) == grade for origin in used) for grade in "ABCD"},
+    }
+
+
+def group_titles(catalog: Catalog) -> dict[str, str]:
+    """Return the Chinese name of a quantity for each spread group: that of its first parameter."""
+    titles: dict[str, str] = {}
+    for parameter in catalog.path_parameters.values():
+        titles.setdefault(parameter.group or parameter.id, catalog.path_quantities[parameter.quantity].title.zh)
+    return titles
 
 
 def run_path(
@@ -194,7 +222,7 @@ def run_path(
         Inputs of the place, where they are read already.
     """
     book = book or read_inputs(setting.catalog, place)
-    resolved = _resolve(setting, book, scenario, _observed(setting, place, scenario, as_of, known_at))
+    resolved = resolve_at(setting.catalog, book, scenario, paces=_observed(setting, place, scenario, as_of, known_at))
     inputs = scenario_inputs(book, resolved)
     outcome = run(inputs, detail=True)
     return PathRun(
@@ -296,18 +324,13 @@ def draw_paths(
     """
     book = book or read_inputs(setting.catalog, place)
     listener("情景 / scenario", 0, None)
-    resolved = _resolve(setting, book, scenario, _observed(setting, place, scenario, as_of, known_at))
+    resolved = resolve_at(setting.catalog, book, scenario, paces=_observed(setting, place, scenario, as_of, known_at))
     listener("抽样 / draws", 0, None)
     found = ensemble(book, resolved, draws=draws, seed=seed, design=design)
     summary = uncertainty_summary(
         found, promises=promises_of(setting, place), parameters=(*book.parameters, *resolved.parameters)
     )
-    used = [origin for origin in book.origins if origin.parameter]
-    summary["inputs"] = {
-        "parameters": len(used),
-        "borrowed": sum(origin.borrowed for origin in used),
-        "grades": {grade: sum(str(origin.grade) == grade for origin in used) for grade in "ABCD"},
-    }
+    summary["inputs"] = input_counts(book)
     summary["reasons"] = dict(resolved.reasons)
     summary["findings"] = [
         finding.model_dump(mode="json")
@@ -348,7 +371,7 @@ def contributions_of(
 ) -> tuple[ResolvedScenario, MeasureWedges]:
     """Return what each measure of a scenario contributes to a boundary, interactions shared by Shapley values."""
     book = read_inputs(setting.catalog, place)
-    resolved = _resolve(setting, book, scenario, _observed(setting, place, scenario, as_of, known_at))
+    resolved = resolve_at(setting.catalog, book, scenario, paces=_observed(setting, place, scenario, as_of, known_at))
     return resolved, measure_wedges(book, resolved, view, orders=orders, seed=seed)
 
 

@@ -6,25 +6,16 @@ from typing import Any
 import pytest
 import yaml
 
-from dafeng.base.finding import Finding, Severity
-from dafeng.catalog import Catalog, load_catalog
+from catalog_folders import check_files
+from dafeng.base.finding import Severity
+from dafeng.catalog import load_catalog
 from dafeng.catalog.carbon_schemas import FAMILY_RULES, Scope
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
 
 TABLE = yaml.safe_load((Path(__file__).parents[2] / "cases" / "carbon_catalog_faults.yaml").read_text(encoding="utf-8"))
 
 
-def check(folder: Path, files: dict[str, str]) -> tuple[Catalog, list[Finding]]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    catalog = Catalog(entries)
-    return catalog, findings + check_catalog(entries, catalog)
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    catalog, findings = check(tmp_path, TABLE["files"])
+    catalog, findings = check_files(tmp_path, TABLE["files"])
     assert findings == []
     assert catalog.factors["grid-north"].values[2].published_on.year == 2025
     assert [flow.id for flow in catalog.boundaries["field"].flows_of("direct")] == ["burnt", "piped"]
@@ -35,7 +26,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     case: dict[str, Any] = TABLE["cases"][name]
     text = TABLE["files"][case["file"]]
     assert case["replace"] in text, "the case must change something"
-    _, findings = check(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
+    _, findings = check_files(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [finding.name for finding in findings]
     assert all(finding.severity is Severity.ERROR and finding.next_step for finding in found)

@@ -6,25 +6,17 @@ from typing import Any
 import pytest
 import yaml
 
+from catalog_folders import check_files
 from dafeng.base.errors import AmbiguousNameError, ContentError, UnknownNameError
-from dafeng.base.finding import Finding, Severity
-from dafeng.catalog import Catalog, check_folders, load_catalog
+from dafeng.base.finding import Severity
+from dafeng.catalog import check_folders, load_catalog
 from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
 
 TABLE = yaml.safe_load((Path(__file__).parents[2] / "cases" / "catalog_faults.yaml").read_text(encoding="utf-8"))
 
 
-def check(folder: Path, files: dict[str, str]) -> tuple[Catalog, list[Finding]]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    catalog = Catalog(entries)
-    return catalog, findings + check_catalog(entries, catalog)
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    catalog, findings = check(tmp_path, TABLE["files"])
+    catalog, findings = check_files(tmp_path, TABLE["files"])
     assert findings == []
     assert catalog.plan("town").id == "town-2024"
 
@@ -35,7 +27,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     text = TABLE["files"][case["file"]]
     assert case["replace"] in text, "the case must change something"
     changed = text.replace(case["replace"], case["by"], 1)
-    _, findings = check(tmp_path, {**TABLE["files"], case["file"]: changed})
+    _, findings = check_files(tmp_path, {**TABLE["files"], case["file"]: changed})
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [finding.name for finding in findings]
     assert all(finding.severity is Severity.ERROR and finding.where.file and finding.next_step for finding in found)
@@ -49,7 +41,7 @@ def test_all_faults_of_a_folder_are_reported_together(tmp_path: Path) -> None:
     for case in ("unknown unit", "unknown parent", "body that nobody knows", "adapter with a wrong unit"):
         fault = TABLE["cases"][case]
         files[fault["file"]] = files[fault["file"]].replace(fault["replace"], fault["by"], 1)
-    _, findings = check(tmp_path, files)
+    _, findings = check_files(tmp_path, files)
     expected = {"catalog.unit.unknown", "catalog.place.unknown", "catalog.body.unresolved", "catalog.unit.dimension"}
     assert expected <= {finding.name for finding in findings}
 

@@ -7,11 +7,10 @@ import polars as pl
 import pytest
 import yaml
 
-from dafeng.base.finding import Finding, Severity
+from catalog_folders import check_files
+from dafeng.base.finding import Severity
 from dafeng.base.ledger import ledger_schema
-from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
+from dafeng.catalog import load_catalog
 from dafeng.catalog.expression import evaluate, expression_names
 from dafeng.catalog.ledger_schemas import Rollup
 from dafeng.catalog.schemas import OverPlaces
@@ -23,16 +22,8 @@ ROWS = yaml.safe_load((CASES / "ledger_row_checks.yaml").read_text(encoding="utf
 TARGET_CASES = [(plan, target) for plan, targets in TARGETS["plans"].items() for target in targets]
 
 
-def check(folder: Path, files: dict[str, str]) -> tuple[Catalog, list[Finding]]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    catalog = Catalog(entries)
-    return catalog, findings + check_catalog(entries, catalog)
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    catalog, findings = check(tmp_path, TABLE["files"])
+    catalog, findings = check_files(tmp_path, TABLE["files"])
     assert findings == []
     assert [one.id for one in catalog.registers["labels"].checks] == ["area-some"]
 
@@ -42,7 +33,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     case: dict[str, Any] = TABLE["cases"][name]
     text = TABLE["files"][case["file"]]
     assert case["replace"] in text, "the case must change something"
-    _, findings = check(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
+    _, findings = check_files(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [(finding.name, finding.sentence) for finding in findings]
     assert all(finding.severity is Severity.ERROR and finding.next_step for finding in found)

@@ -5,26 +5,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from catalog_folders import check_files
 from dafeng.base.errors import ContentError
-from dafeng.base.finding import Finding, Severity
-from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
+from dafeng.base.finding import Severity
+from dafeng.catalog import load_catalog
 
 TABLE = yaml.safe_load(
     (Path(__file__).parents[2] / "cases" / "pathway_catalog_faults.yaml").read_text(encoding="utf-8")
 )
 
 
-def check(folder: Path, files: dict[str, str]) -> list[Finding]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    return findings + check_catalog(entries, Catalog(entries))
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    assert check(tmp_path, TABLE["files"]) == []
+    assert check_files(tmp_path, TABLE["files"])[1] == []
 
 
 @pytest.mark.parametrize("name", TABLE["cases"])
@@ -32,7 +24,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     case = TABLE["cases"][name]
     (file,) = [file for file, text in TABLE["files"].items() if case["replace"] in text]
     text = TABLE["files"][file].replace(case["replace"], case["by"], 1)
-    findings = check(tmp_path, {**TABLE["files"], file: text})
+    findings = check_files(tmp_path, {**TABLE["files"], file: text})[1]
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [finding.name for finding in findings]
     assert all(finding.severity is Severity.ERROR and finding.next_step and finding.where.line for finding in found)
@@ -48,9 +40,9 @@ def test_a_place_may_state_a_part_of_its_shares(tmp_path: Path) -> None:
         "checked_on: 2026-11-20}\n"
     )
     more = text.replace("  - {id: coal, quantity", entry + "  - {id: coal, quantity")
-    found = check(tmp_path, {**TABLE["files"], "values.yaml": more})
+    found = check_files(tmp_path, {**TABLE["files"], "values.yaml": more})[1]
     assert [finding.name for finding in found] == ["catalog.path-share.sum"]
-    assert check(tmp_path, {**TABLE["files"], "values.yaml": more.replace("value: 0.6}", "value: 0.7}")}) == []
+    assert check_files(tmp_path, {**TABLE["files"], "values.yaml": more.replace("value: 0.6}", "value: 0.7}")})[1] == []
 
 
 def test_the_shipped_axes_are_the_vocabulary() -> None:

@@ -6,23 +6,14 @@ from typing import Any
 import pytest
 import yaml
 
-from dafeng.base.finding import Finding, Severity
-from dafeng.catalog import Catalog
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
+from catalog_folders import check_files
+from dafeng.base.finding import Severity
 
 TABLE = yaml.safe_load((Path(__file__).parents[2] / "cases" / "set_faults.yaml").read_text(encoding="utf-8"))
 
 
-def check(folder: Path, files: dict[str, str]) -> list[Finding]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    return findings + check_catalog(entries, Catalog(entries))
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    assert check(tmp_path, TABLE["files"]) == []
+    assert check_files(tmp_path, TABLE["files"])[1] == []
 
 
 @pytest.mark.parametrize("name", TABLE["cases"])
@@ -30,7 +21,7 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     case: dict[str, Any] = TABLE["cases"][name]
     text = TABLE["files"][case["file"]]
     assert case["replace"] in text, "the case must change something"
-    findings = check(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
+    findings = check_files(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})[1]
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [(finding.name, finding.sentence) for finding in findings]
     assert all(finding.severity is Severity.ERROR and finding.next_step for finding in found)

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from catalog_folders import check_files
 from dafeng.catalog import load_catalog
-from dafeng.catalog.catalog import Catalog, read_entries
-from dafeng.catalog.checks import check_catalog
 from dafeng.gateway.framing import KNOWN_SHAPES
 from dafeng.gateway.session_coding import shapes_of
 from gateway_builders import PROFILES
@@ -18,15 +17,8 @@ TABLE = yaml.safe_load(
 )
 
 
-def findings_of(folder, files):
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    return findings + check_catalog(entries, Catalog(entries))
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path):
-    assert findings_of(tmp_path, TABLE["files"]) == []
+    assert check_files(tmp_path, TABLE["files"])[1] == []
 
 
 @pytest.mark.parametrize("name", TABLE["cases"])
@@ -35,7 +27,7 @@ def test_a_planted_fault_is_found(name, tmp_path):
     text = TABLE["files"]["gateway.yaml"]
     assert case["replace"] in text
     files = {**TABLE["files"], "gateway.yaml": text.replace(case["replace"], case["by"], 1)}
-    assert case["finding"] in {finding.name for finding in findings_of(tmp_path, files)}
+    assert case["finding"] in {finding.name for finding in check_files(tmp_path, files)[1]}
 
 
 def test_what_ships():

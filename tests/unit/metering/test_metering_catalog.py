@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dafeng.base.finding import Finding, Severity
-from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
+from catalog_folders import check_files
+from dafeng.base.finding import Severity
+from dafeng.catalog import load_catalog
 from dafeng.metering.items import item_closure
 
 TABLE = yaml.safe_load(
@@ -16,15 +15,8 @@ TABLE = yaml.safe_load(
 )
 
 
-def check(folder: Path, files: dict[str, str]) -> list[Finding]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    return findings + check_catalog(entries, Catalog(entries))
-
-
 def test_the_sound_catalog_has_no_finding(tmp_path: Path) -> None:
-    assert check(tmp_path, TABLE["files"]) == []
+    assert check_files(tmp_path, TABLE["files"])[1] == []
 
 
 @pytest.mark.parametrize("name", TABLE["cases"])
@@ -32,7 +24,11 @@ def test_a_planted_fault_is_found(name: str, tmp_path: Path) -> None:
     case = TABLE["cases"][name]
     (file,) = [file for file, text in TABLE["files"].items() if case["replace"] in text]
     text = TABLE["files"][file].replace(case["replace"], case["by"], 1)
-    found = [finding for finding in check(tmp_path, {**TABLE["files"], file: text}) if finding.name == case["finding"]]
+    found = [
+        finding
+        for finding in check_files(tmp_path, {**TABLE["files"], file: text})[1]
+        if finding.name == case["finding"]
+    ]
     assert found
     assert all(finding.severity is Severity.ERROR and finding.next_step and finding.where.line for finding in found)
 

@@ -9,10 +9,9 @@ import polars as pl
 import pytest
 import yaml
 
+from catalog_folders import check_files
 from dafeng.base.finding import Severity
 from dafeng.catalog import Catalog, load_catalog
-from dafeng.catalog.catalog import read_entries
-from dafeng.catalog.checks import check_catalog
 from dafeng.metering.labelling import LabelRule, LabelStep, energy_labels
 from dafeng.metering.quota import USE_SCHEMA, VERDICT_SCHEMA, QuotaResult, judge_quota, over_quota
 from dafeng.metering.quota_amounts import yearly_use
@@ -198,15 +197,8 @@ def test_nothing_to_judge_is_an_empty_table(catalog: Catalog) -> None:
     assert result.findings == []
 
 
-def check(folder: Path, files: dict[str, str]) -> list[Any]:
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    entries, findings = read_entries([folder])
-    return findings + check_catalog(entries, Catalog(entries))
-
-
 def test_the_sound_catalog_of_quotas_has_no_finding(tmp_path: Path) -> None:
-    assert check(tmp_path, TABLE["files"]) == []
+    assert check_files(tmp_path, TABLE["files"])[1] == []
 
 
 @pytest.mark.parametrize("name", TABLE["faults"])
@@ -214,7 +206,7 @@ def test_a_planted_fault_of_quotas_is_found(name: str, tmp_path: Path) -> None:
     case = TABLE["faults"][name]
     text = TABLE["files"][case["file"]]
     assert case["replace"] in text, "the case must change something"
-    findings = check(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})
+    findings = check_files(tmp_path, {**TABLE["files"], case["file"]: text.replace(case["replace"], case["by"], 1)})[1]
     found = [finding for finding in findings if finding.name == case["finding"]]
     assert found, [(finding.name, finding.sentence) for finding in findings]
     assert all(finding.where.line and finding.next_step for finding in found)
