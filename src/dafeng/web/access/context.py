@@ -1,0 +1,36 @@
+"""What every page knows: who is signed in, what the menu shows, of which day the data are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from dafeng.web.access.routing import reach_of_request
+from dafeng.web.house import house
+
+__all__ = ["MENU", "page"]
+
+MENU: Final = (
+    ("overview:home", _("总览"), "status.read"),
+    ("plans:list", _("方案"), "plans.read"),
+    ("plans:tasks", _("任务"), "tasks.read"),
+    ("returns:list", _("报送"), "returns.read"),
+    ("october:list", _("年度报告"), "reports.read"),
+    ("people:list", _("人员"), "people.read"),
+    ("operation:home", _("运行"), "operation.manage"),
+)
+"""Entries of the menu: route, title, action that shows it."""
+
+
+def page(request: HttpRequest) -> dict[str, Any]:
+    """Return what the frame of a page shows."""
+    reach = reach_of_request(request)
+    here = house()
+    return {
+        "menu": [(route, title) for route, title, action in MENU if reach.can(action)],
+        "reach": reach,
+        "workspace_title": here.title,
+        "today": here.today(),
+    }

@@ -1,0 +1,4 @@
+"""Routes."""
+
+app_name = "api"
+urlpatterns: list[object] = []

@@ -1,0 +1,1 @@
+"""Operation: health, backup, self-check, logs."""

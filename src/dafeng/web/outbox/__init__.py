@@ -1,0 +1,1 @@
+"""What is to be published into the workspace, delivered exactly once."""

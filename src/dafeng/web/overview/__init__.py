@@ -1,0 +1,1 @@
+"""The first page, the target list and the public page."""

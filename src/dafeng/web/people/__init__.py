@@ -1,0 +1,1 @@
+"""People, organisations, grants, sign-in."""

@@ -1,0 +1,1 @@
+"""Plans: documents, review of their reading, tasks."""

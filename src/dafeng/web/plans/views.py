@@ -1,0 +1,18 @@
+"""Pages."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from dafeng.web.access.routing import needs
+
+
+@needs("plans.read")
+def list_page(request: HttpRequest) -> HttpResponse:
+    """Show the page."""
+    return render(request, "web/fault.html", {"title": "plans"})
+
+
+@needs("tasks.read")
+def tasks_page(request: HttpRequest) -> HttpResponse:
+    """Show the page."""
+    return render(request, "web/fault.html", {"title": "plans"})

@@ -1,0 +1,1 @@
+"""The reporting cycle: forms, drafts, submissions, reviews, sealing."""
