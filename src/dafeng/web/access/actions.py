@@ -60,7 +60,7 @@ ACTIONS: Final[dict[str, dict[Role, Span]]] = {
         _M: Span.WITHIN,
         _U: Span.WITHIN,
     },
-    "facts.read": {_V: Span.WITHIN, _A: Span.WITHIN, _P: Span.WITHIN, _U: Span.WITHIN},
+    "facts.read": {_R: Span.WITHIN, _V: Span.WITHIN, _A: Span.WITHIN, _P: Span.WITHIN, _U: Span.WITHIN},
     "facts.import": {_A: Span.WITHIN, _P: Span.WITHIN},
     "readings.push": {_R: Span.OWN, _A: Span.WITHIN},
     # plans
@@ -71,6 +71,7 @@ ACTIONS: Final[dict[str, dict[Role, Span]]] = {
     "tasks.read": _READERS,
     "tasks.manage": {_P: Span.WITHIN},
     "tasks.report": {_R: Span.OWN, _P: Span.WITHIN},
+    "public.disclose": {_P: Span.WITHIN},
     # reporting cycle
     "returns.read": _READERS,
     "returns.issue": {_P: Span.WITHIN},
