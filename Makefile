@@ -39,6 +39,7 @@ format: $(DEV)  ## put the code into the one format
 
 test: lint  ## lint, then every test but the long ones (TESTS=path for some)
 	$(PY) -m pytest -q -n auto --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
+	$(if $(TESTS),,$(PY) scripts/postgres.py $(PY) -m pytest -q -n auto --dist worksteal -rs -m "not soak and not browser and not embedded" tests/web || [ $$? -eq 77 ])
 
 soak: $(DEV)  ## the long tests, with many examples, and a Spark cluster
 	$(PY) -m pytest -q -m "soak and not cluster" --hypothesis-profile=soak --timeout=3600 -rs --durations=10 $(TESTS)
