@@ -5,23 +5,55 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
+from django.db import connection
 
 from dafeng.web import house as house_module
 from dafeng.web.access.actions import Role
 from dafeng.web.house import House, house
 from dafeng.web.people.models import Grant, Organisation, User
 from dafeng.workflow.demonstration import make_demo_workspace
+from web.world import World
 
 TODAY = date(2026, 9, 15)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the test database in a file, as in service: in memory, threads would share one cache with locks of its own."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def append_only_tables() -> Iterator[None]:
+    """Let tests with real transactions empty the tables afterwards that refuse it: triggers off, emptied, triggers on."""
+    emptied = type(connection.ops).execute_sql_flush
+    migrations = [
+        importlib.import_module(f"dafeng.web.{name}")
+        for name in ("audit.migrations.0002_append_only", "october.migrations.0002_frozen")
+    ]
+
+    def flush(self: Any, statements: Any) -> None:
+        off, on = ("_DROP_POSTGRES", "_POSTGRES") if connection.vendor == "postgresql" else ("_DROP_SQLITE", "_SQLITE")
+        with connection.cursor() as cursor:
+            for one in (text for module in migrations for text in getattr(module, off)):
+                cursor.execute(one)
+            emptied(self, statements)
+            for one in (text for module in migrations for text in getattr(module, on)):
+                cursor.execute(one)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(type(connection.ops), "execute_sql_flush", flush)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +61,24 @@ def demo_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace of the demonstration city, made once a process; copied by tests that write."""
     root = tmp_path_factory.mktemp("platform") / "demo"
     make_demo_workspace(root, ledgers=False)
+    for district in ("dongwan", "xipo"):
+        (root / "catalog" / "plans" / f"{district}-2025.yaml").write_text(district_plan(district), encoding="utf-8")
     return root
+
+
+def district_plan(district: str) -> str:
+    """Return a small plan of a district, so that there is one in the own and one in a foreign place."""
+    return f"""
+id: {district}-2025
+title: {{zh: 示范市{district}方案（演示）, en: invented plan of a district}}
+place: demo-city-{district}
+document: {{sha256: "{"0" * 64}", number: null, issued_on: 2025-03-01}}
+tasks:
+  - {{number: 一, title: 建设绿色社区, at: [10, 16]}}
+targets:
+  - {{id: rail-2030, clause: 一, at: [20, 30], label: 轨道交通运营里程, indicator: urban_rail_length, comparator: ">=", value: 9,
+     unit: 公里, by: 2030, measure: level}}
+"""
 
 
 def _open(root: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> House:
@@ -66,18 +115,22 @@ def writing_house(
     house.cache_clear()
 
 
-@dataclass(frozen=True)
-class People:
-    """Organisations and people: `own` at the demonstration city and its districts, `foreign` elsewhere in the tree."""
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Any) -> None:
+    """Digests of passwords that cost nothing; what they are in service is checked by `test_security`."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-    organisations: dict[str, Organisation]
-    users: dict[str, User]
 
-    def client(self, name: str) -> Client:
-        """Return a browser in which a user is signed in."""
-        client = Client()
-        client.force_login(self.users[name], backend="django.contrib.auth.backends.ModelBackend")
-        return client
+@pytest.fixture
+def world(db: None, reading_house: House) -> World:
+    """Organisations and people of every role over a demonstration city that is only read (see `web.world`)."""
+    return World()
+
+
+@pytest.fixture
+def writing_world(db: None, writing_house: House) -> World:
+    """The same over a copy of the demonstration city that may be written."""
+    return World()
 
 
 @pytest.fixture

@@ -98,6 +98,18 @@ class ObservationLake:
     def __repr__(self) -> str:
         return f"ObservationLake({str(self.folder)!r})"
 
+    def version(self) -> int:
+        """Return the newest version, −1 before the first publication; cheap, it reads only log entries written since it was last asked.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ObservationLake(Path(folder) / "lake").version()
+        -1
+        """
+        return self._observations.end().version() if (self._observations.folder / "_delta_log").is_dir() else -1
+
     def snapshot(self, version: int | None = None) -> Snapshot:
         """Return the state of the lake at `version`, the newest by default.
 

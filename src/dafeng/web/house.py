@@ -16,7 +16,7 @@ from django.utils import timezone
 from dafeng.assessment import Assessment
 from dafeng.base.errors import NoWorkspaceError
 from dafeng.catalog import Catalog
-from dafeng.lake import Workspace
+from dafeng.lake import ObservationLake, Workspace
 from dafeng.workflow.assessing import assess
 from dafeng.workflow.setting import Setting, open_setting
 
@@ -39,6 +39,7 @@ class House:
         self._root = root
         self._lock = threading.Lock()
         self._setting: tuple[Hashable, Setting] | None = None
+        self._lake: ObservationLake | None = None
         self._results: OrderedDict[Hashable, Any] = OrderedDict()
         self._turns: dict[Hashable, threading.Lock] = {}
 
@@ -100,8 +101,12 @@ class House:
 
     def facts_version(self) -> int:
         """Return the version of the facts; it grows with every batch."""
-        lake = self.setting().lake
-        return -1 if lake is None else lake.snapshot().version
+        if self._root is None:
+            return -1
+        with self._lock:
+            if self._lake is None:
+                self._lake = ObservationLake(Workspace.open(self._root).lake)
+            return self._lake.version()
 
     def today(self) -> date:
         """Return the day on which the platform judges."""
@@ -112,7 +117,7 @@ class House:
         """Return the moment at which something is recorded; aware."""
         return timezone.now()
 
-    def kept(self, name: Hashable, make: Callable[[Setting], _T]) -> _T:
+    def kept(self, name: Hashable, make: Callable[[Setting], _T], *, facts: bool = True) -> _T:
         """Return a result of the library, made once for each state of content and facts and name.
 
         Parameters
@@ -121,9 +126,11 @@ class House:
             What the result is, with every argument of it.
         make : callable
             Makes it from the open workspace; called by one thread at a time for a name.
+        facts : bool
+            Whether it rests on facts; without them it stays when facts are added.
         """
         setting = self.setting()
-        key = (name, setting.catalog.digest, self.facts_version())
+        key = (name, setting.catalog.digest, self.facts_version() if facts else None)
         with self._lock:
             if key in self._results:
                 self._results.move_to_end(key)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
-from dafeng.base.errors import NoWorkspaceError, UsageError
+from dafeng.base.errors import InputError, NoWorkspaceError, UsageError
 from dafeng.base.finding import Finding
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA, ObservationKind
@@ -24,6 +24,7 @@ __all__ = [
     "ImportOutcome",
     "export_data",
     "import_file",
+    "import_with_fates",
     "need_workspace",
     "read_facts",
     "trace",
@@ -113,15 +114,46 @@ def import_file(
     dry_run: bool = False,
     listener: Listener = silent,
 ) -> ImportOutcome:
-    """Read a table, keep the file, and publish what was accepted as one batch.
+    """Read a table, keep the file, and publish what was accepted as one batch; see `import_with_fates`."""
+    return import_with_fates(setting, path, options, recorded_at=recorded_at, dry_run=dry_run, listener=listener)[0]
+
+
+def import_with_fates(
+    setting: Setting,
+    path: Path,
+    options: ImportOptions,
+    *,
+    recorded_at: datetime,
+    places: Container[str] | None = None,
+    dry_run: bool = False,
+    listener: Listener = silent,
+) -> tuple[ImportOutcome, pl.DataFrame]:
+    """Read a table, keep the file, and publish what was accepted as one batch; return also the fate of every cell.
 
     The batch is named after the file, the options and what was read: the same import twice is one, whatever the clock says,
     and a catalog or a dafeng that reads the file otherwise makes a new one.
 
+    Parameters
+    ----------
+    setting : Setting
+    path : Path
+    options : ImportOptions
+    recorded_at : datetime
+    places : container of str, optional
+        Places about which the sender may speak; a file that speaks of another is refused as a whole.
+    dry_run : bool
+        Nothing is kept.
+    listener : Listener
+
+    Returns
+    -------
+    ImportOutcome
+    DataFrame, columns of `dafeng.intake.FATE_SCHEMA`
+
     Raises
     ------
     InputError
-        The file cannot be read at all.
+        The file cannot be read at all, or speaks of places about which the sender may not.
     NoWorkspaceError
         There is no workspace to keep it in.
     """
@@ -134,6 +166,18 @@ def import_file(
         listener=listener,
         **options.model_dump(),
     )
+    foreign = (
+        [] if places is None else [one for one in result.observations["place"].unique().sort() if one not in places]
+    )
+    if foreign:
+        names = "、".join(setting.catalog.places.get(place).name for place in foreign[:5])
+        raise InputError(
+            f"{path.name} 中有权限范围以外的地方：{names}等 {len(foreign)} 个 / places out of reach",
+            doing="import a table",
+            expected="本人权限范围内的地方",
+            next_step="删去这些行后重新上传，或请上级单位导入",
+            places=foreign,
+        )
     outcome = ImportOutcome(
         file=path.name,
         document=result.document,
@@ -144,15 +188,16 @@ def import_file(
         findings=tuple(result.findings),
     )
     if dry_run or result.observations.is_empty():
-        return outcome
+        return outcome, result.fates
     listener("入库 / publish", 0, None)
     workspace.put_document(path)
     said = f"{result.document} {options.model_dump_json()} {content_digest(result.observations)}"
     batch = f"import-{hashlib.sha256(said.encode()).hexdigest()[:32]}"
     published = lake.publish(result.observations, batch=batch, lineage=result.lineage)
     if published.already:
-        return outcome.model_copy(update={"already": True, "unchanged": result.observations.height})
-    return outcome.model_copy(update=published.model_dump(include={"appended", "superseded", "unchanged"}))
+        return outcome.model_copy(update={"already": True, "unchanged": result.observations.height}), result.fates
+    counts = published.model_dump(include={"appended", "superseded", "unchanged"})
+    return outcome.model_copy(update=counts), result.fates
 
 
 def read_facts(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["ACTIONS", "ROLE_NAMES", "Role", "Span", "actions_of"]
+from django.utils.translation import gettext_lazy as _
+
+__all__ = ["ACTIONS", "ACTION_NAMES", "ROLE_NAMES", "Role", "Span", "actions_of"]
 
 
 class Role(StrEnum):
@@ -19,13 +21,13 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-ROLE_NAMES: Final[dict[str, str]] = {
-    Role.REPORTER: "填报员",
-    Role.REVIEWER: "审核员",
-    Role.ANALYST: "分析员",
-    Role.PLAN_OWNER: "方案负责人",
-    Role.ADMINISTRATOR: "管理员",
-    Role.AUDITOR: "审计员",
+ROLE_NAMES: Final[dict[str, Any]] = {
+    Role.REPORTER: _("填报员"),
+    Role.REVIEWER: _("审核员"),
+    Role.ANALYST: _("分析员"),
+    Role.PLAN_OWNER: _("方案负责人"),
+    Role.ADMINISTRATOR: _("管理员"),
+    Role.AUDITOR: _("审计员"),
 }
 
 
@@ -44,7 +46,7 @@ _R, _V, _A, _P, _M, _U = Role
 _READERS: Final = {_R: Span.OWN, _V: Span.WITHIN, _A: Span.WITHIN, _P: Span.WITHIN, _U: Span.WITHIN}
 
 ACTIONS: Final[dict[str, dict[Role, Span]]] = {
-    # everyone signed in, own account
+    # own account of whoever is granted something; pages that need no grant are marked `signed_in`
     "account.use": dict.fromkeys(Role, Span.OWN),
     # people
     "people.read": {_M: Span.WITHIN, _U: Span.WITHIN},
@@ -90,6 +92,40 @@ ACTIONS: Final[dict[str, dict[Role, Span]]] = {
     "operation.manage": {_M: Span.ROOT},
 }
 """Span of each role by action; a role that is not named may not."""
+
+ACTION_NAMES: Final[dict[str, Any]] = {
+    "account.use": _("使用自己的账号"),
+    "people.read": _("查看单位、人员和授权"),
+    "people.manage": _("管理单位、人员和授权"),
+    "people.deputy": _("为自己的授权指定代理人"),
+    "tokens.manage": _("管理自己的接口令牌"),
+    "status.read": _("查看指标与目标状态"),
+    "facts.read": _("查看数据明细"),
+    "facts.import": _("导入数据"),
+    "readings.push": _("推送计量读数"),
+    "plans.read": _("阅读方案"),
+    "plans.load": _("载入方案文件"),
+    "plans.review": _("核对读出的内容"),
+    "plans.publish": _("发布方案"),
+    "tasks.read": _("查看任务"),
+    "tasks.manage": _("分派和督办任务"),
+    "tasks.report": _("报告任务进展"),
+    "public.disclose": _("对外公开"),
+    "returns.read": _("查看报送"),
+    "returns.issue": _("布置报表"),
+    "returns.fill": _("填写和上报"),
+    "returns.review": _("审核报送"),
+    "returns.seal": _("封存报告期"),
+    "reports.read": _("查看年度报告"),
+    "reports.write": _("编写年度报告"),
+    "reports.contribute": _("提供年度报告材料"),
+    "reports.freeze": _("年度报告定稿"),
+    "audit.read": _("查看审计日志"),
+    "jobs.read": _("查看后台任务"),
+    "jobs.run": _("启动后台任务"),
+    "operation.manage": _("运行维护"),
+}
+"""What an action is called on pages."""
 
 
 def actions_of(role: Role) -> frozenset[str]:

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest
 from dafeng.web.access.actions import ACTIONS
 from dafeng.web.access.reach import NOBODY, Reach
 
-__all__ = ["PUBLIC", "SIGNED_IN", "RouteRule", "need", "needs", "public", "reach_of_request", "the"]
+__all__ = ["PUBLIC", "SIGNED_IN", "RouteRule", "need", "needs", "public", "reach_of_request", "signed_in", "the"]
 
 PUBLIC: Final = "public"
 SIGNED_IN: Final = "signed-in"
@@ -28,12 +28,12 @@ class RouteRule:
     Attributes
     ----------
     action : str
-        One of `ACTIONS`, or `public`.
+        One of `ACTIONS`, or `public`, or `signed-in`: whoever is signed in, whatever they are granted.
     subject : str
         What the route is about: `none`, or a kind of object for which the access tests know how to make one of the own and one
         of a foreign scope (`return`, `task`, `plan`, `report`, `person`, `organisation`, `job`, `place` …).
     without_second_factor : bool
-        Whether it may be used before the second factor is given.
+        Whether it may be used while the second factor or a new password is due.
     """
 
     action: str
@@ -51,7 +51,7 @@ def needs(action: str, subject: str = "none", *, without_second_factor: bool = F
     >>> view.access
     RouteRule(action='plans.read', subject='plan', without_second_factor=False)
     """
-    if action != PUBLIC and action not in ACTIONS:
+    if action not in (PUBLIC, SIGNED_IN) and action not in ACTIONS:
         raise LookupError(f"no action is called {action!r}; add it to ACTIONS")
 
     def mark(view: _View) -> _View:
@@ -63,6 +63,8 @@ def needs(action: str, subject: str = "none", *, without_second_factor: bool = F
 
 public: Final = needs(PUBLIC)
 """Marks a view that needs no sign-in."""
+signed_in: Final = needs(SIGNED_IN)
+"""Marks a view of one's own account, open to whoever is signed in."""
 
 
 def reach_of_request(request: HttpRequest) -> Reach:

@@ -10,7 +10,9 @@ from typing import Any
 
 from dafeng.assessment import WORST_FIRST, Assessment, TargetAssessment, status_of_target
 from dafeng.base.errors import UnknownNameError
+from dafeng.base.quantity import convert
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.schemas import Indicator
 from dafeng.reports.status_words import STATE_GROUPS, StateGroup, group_counts, group_of, state_zh
 from dafeng.reports.wording import number_zh
 from dafeng.web.access.reach import Reach
@@ -25,6 +27,7 @@ __all__ = [
     "changed_statuses",
     "facts_of",
     "group_figures",
+    "in_shown_unit",
     "places_to_show",
     "plans_to_show",
     "shown_value",
@@ -108,6 +111,13 @@ def shown_value(value: float | None, unit: str | None) -> str:
     if value is None:
         return "—"
     return f"{number_zh(value)} {unit or ''}".strip()
+
+
+def in_shown_unit(value: float | None, indicator: Indicator) -> str:
+    """Return a value in the canonical unit as people write it, in the unit in which reports show the indicator."""
+    if value is None:
+        return "—"
+    return shown_value(convert(value, indicator.unit, indicator.shown_unit), indicator.shown_unit)
 
 
 def _line(here: House, row: TargetAssessment) -> TargetLine:
@@ -243,7 +253,7 @@ def _facts(here: House, setting: Any, indicator: str, place: str) -> list[FactRo
             FactRow(
                 values=values,
                 current=values["version"] in current,
-                shown=shown_value(values["value"], known.unit),
+                shown=in_shown_unit(values["value"], known),
                 source=source,
                 formula=str(detail.get("formula", "")),
                 inputs=tuple(detail.get("inputs", ())),

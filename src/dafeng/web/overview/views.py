@@ -103,9 +103,7 @@ def target_list(request: HttpRequest, plan: str) -> HttpResponse:
     judged = _judged(chosen, place)
     every = selectors.target_lines(judged)
     wanted = {name: request.GET.get(name) or None for name in ("group", "chapter", "body")}
-    lines = selectors.target_lines(
-        judged, group=wanted["group"], chapter=wanted["chapter"], body=wanted["body"]
-    )
+    lines = selectors.target_lines(judged, group=wanted["group"], chapter=wanted["chapter"], body=wanted["body"])
     context = {
         "plan": chosen,
         "place": place,
@@ -141,9 +139,7 @@ def target_page(request: HttpRequest, plan: str, target: str) -> HttpResponse:
         "rows": rows,
         "line": lines[0] if lines else None,
         "indicator": indicator,
-        "history": [
-            (period, selectors.shown_value(value, indicator.unit)) for period, value in reversed(rows[0].history)
-        ],
+        "history": [(period, selectors.in_shown_unit(value, indicator)) for period, value in reversed(rows[0].history)],
         "can_read_facts": reach_of_request(request).can("facts.read", place=place),
     }
     return render(request, "overview/target.html", context)

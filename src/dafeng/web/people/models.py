@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
 from datetime import date
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import F, Q
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 from simple_history.models import HistoricalRecords
 
@@ -22,6 +25,7 @@ class OrganisationKind(models.TextChoices):
     """Kind of an organisation."""
 
     BUREAU = "bureau", _("住建部门")
+    GOVERNMENT = "government", _("人民政府、管委会")
     DEPARTMENT = "department", _("其他部门")
     OWNER = "owner", _("业主单位")
     COMPANY = "company", _("服务机构")
@@ -82,6 +86,8 @@ class User(AbstractBaseUser):
     external_id = models.CharField(max_length=200, null=True, blank=True, unique=True)
     """Subject of an OIDC provider."""
     language = models.CharField(max_length=10, default="zh-hans")
+    session_mark = models.CharField(max_length=16, blank=True)
+    """Changed to end every session and every link of the user."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "username"
@@ -99,6 +105,19 @@ class User(AbstractBaseUser):
     def get_full_name(self) -> str:
         """Return the name."""
         return self.name
+
+    def get_session_auth_hash(self) -> str:
+        """Return what a session must still carry to be of this user: it changes with the password and with the mark."""
+        return self._session_digest()
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        """Yield the same under former secret keys."""
+        for secret in settings.SECRET_KEY_FALLBACKS:
+            yield self._session_digest(secret)
+
+    def _session_digest(self, secret: str | None = None) -> str:
+        said = f"{self.password}:{self.session_mark}"
+        return salted_hmac("dafeng.web.people.session", said, secret=secret, algorithm="sha256").hexdigest()
 
     def is_verified(self) -> bool:
         """Whether the second factor was given in this session; set by the middleware of django-otp."""
