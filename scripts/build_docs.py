@@ -440,7 +440,7 @@ def measure_page() -> str:
     text = (
         f"# Measures and scenarios\n\n{len(catalog.measures)} measures (措施) that pathways know, in the order in which they act; how they act: "
         "[scenarios](../explanation/scenarios.md); how to use them: [write a scenario](../how-to/write-a-scenario.md). Costs keep their "
-        "price year and are not converted; `MC…` is the row of the cost table. 待核 marks grades B and C.\n\n## What each changes\n\n"
+        "price year; how portfolios convert and count them: [portfolio costs](portfolio-costs.md). `MC…` is the row of the cost table. 待核 marks grades B and C.\n\n## What each changes\n\n"
     )
     ordered = sorted(catalog.measures.values(), key=lambda one: (one.order, one.id))
     text += table(
@@ -455,11 +455,12 @@ def measure_page() -> str:
         ],
     )  # fmt: skip
     text += "\n▲ may raise emissions in some years: more of it is not always less carbon.\n\n## What each costs\n\n" + table(
-        ["measure", "名称", "kind", "value", "range", "unit", "price year", "per", "row", "grade"],
+        ["measure", "名称", "kind", "value", "range", "unit", "price year", "counted by", "for", "share", "row", "grade"],
         [
             (f"`{one.id}`", one.title.zh, cost.kind, f"{cost.value:g}",
              "" if cost.low is None or cost.high is None else f"{cost.low:g}–{cost.high:g}",
-             cost.unit, cost.price_year, one.activity, cost.at, grade(cost))
+             cost.unit, cost.price_year, cost.amount and f"`{cost.amount}`", ", ".join((*cost.classes, *cost.zones)),
+             "" if cost.share == 1 else f"{cost.share:g}", cost.at, grade(cost))
             for one in ordered for cost in one.costs
         ],
     )  # fmt: skip
@@ -480,6 +481,66 @@ def measure_page() -> str:
             ],
         )  # fmt: skip
     return text
+
+
+def portfolio_cost_page() -> str:
+    catalog = load_catalog()
+    text = (
+        "# Portfolio costs\n\nWhat `dafeng path portfolio` and `dafeng path macc` reckon with (组合与费用); the costs of each measure: "
+        "[measures](measures.md). Social prices are without taxes, funds and cross-subsidy, and where none is stated the user's price "
+        "stands for it. 待核 marks grades B and C. A folder laid over the catalog replaces any entry by its id.\n\n## Money\n\n"
+    )
+    text += table(
+        ["id", "discount rate", "range", "price year", "grade", "index", "index grade", "note"],
+        [
+            (f"`{one.id}`", f"{one.discount_rate:g}", f"{one.low:g}–{one.high:g}", one.price_year, grade(one),
+             ", ".join(f"{year}: {rise:+.1%}" for year, rise in sorted(one.price_index.items())), one.index_grade.value, one.note)
+            for one in catalog.cost_settings.values()
+        ],
+    )  # fmt: skip
+    text += "\n## Prices of energy\n\n`varies` is the share of the bill that follows what is used.\n\n" + table(
+        ["id", "place", "user", "carrier", "basis", "price", "range", "unit", "year", "varies", "source", "at", "grade", "note"],
+        [
+            (f"`{one.id}`", one.place, one.user, one.carrier, one.basis, f"{one.value:g}",
+             "" if one.low is None or one.high is None else f"{one.low:g}–{one.high:g}",
+             one.unit + (f" at {one.heat_value:g} {one.heat_value_unit}" if one.heat_value is not None else ""), one.price_year,
+             "" if one.varies == 1 else f"{one.varies:g}", one.source, one.at, grade(one), one.note)
+            for one in catalog.energy_prices.values()
+        ],
+    )  # fmt: skip
+    text += "\n## Amounts by which costs are counted\n\nFor a level of one.\n\n" + table(
+        ["id", "名称", "result of the model", "nature", "life", "factor", "source", "grade", "derived", "note"],
+        [
+            (f"`{one.id}`", one.title.zh, one.counts + (f" ({one.member})" if one.member else ""), one.nature, one.life,
+             "" if (one.times, one.times_unit) == (1, "1") else f"{one.times:g} {one.times_unit}", one.source, grade(one), one.derived,
+             one.note)
+            for one in catalog.activity_amounts.values()
+        ],
+    )  # fmt: skip
+    text += "\n## Who pays\n\n" + table(
+        ["id", "名称", "pays the bills of", "sells"],
+        [
+            (f"`{one.id}`", one.title.zh, ", ".join(one.bills), ", ".join(one.supplies))
+            for one in catalog.payer_groups.values()
+        ],
+    )
+    text += "\n" + table(
+        ["rule", "measures", "shares of the cost", "subsidies from", "to", "grade", "note"],
+        [
+            (f"`{one.id}`", ", ".join(f"`{name}`" for name in one.measures),
+             ", ".join(f"{name} {share:g}" for name, share in one.pays.items()), one.transfers_from, one.transfers_to or "who pays",
+             grade(one), one.note)
+            for one in catalog.payer_rules.values()
+        ],
+    )  # fmt: skip
+    return text + "\n## What can be had together\n\n" + table(
+        ["id", "名称", "place", "measures", "at most", "unit", "grade", "note"],
+        [
+            (f"`{one.id}`", one.title.zh, one.place, ", ".join(f"{share:g} × `{name}`" for name, share in one.measures.items()),
+             f"{one.most:g}" + (f" of urban {one.of}" if one.of else ""), one.unit, grade(one), one.note)
+            for one in catalog.supply_limits.values()
+        ],
+    )  # fmt: skip
 
 
 def change_text(change: Change) -> str:
@@ -518,6 +579,7 @@ PAGES = {
     "metering.md": metering_page,
     "pathway-parameters.md": pathway_parameter_page,
     "measures.md": measure_page,
+    "portfolio-costs.md": portfolio_cost_page,
     "errors.md": error_page,
     "records.md": record_page,
     "commands.md": command_page,

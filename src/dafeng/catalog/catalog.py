@@ -19,6 +19,7 @@ from dafeng.base.finding import Finding, Severity
 from dafeng.base.place import Place, PlaceTree
 from dafeng.base.quantity import fold_width
 from dafeng.base.record import Record
+from dafeng.catalog.allocation_schemas import AllocationRule
 from dafeng.catalog.carbon_schemas import Boundary, Factor, factor_units
 from dafeng.catalog.decision_schemas import FactQuarantine, PlanDecision
 from dafeng.catalog.drafting_schemas import BodyLevels, Descent
@@ -39,6 +40,14 @@ from dafeng.catalog.pathway_schemas import (
     Scenario,
 )
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.portfolio_schemas import (
+    ActivityAmount,
+    CostSettings,
+    EnergyPrice,
+    PayerGroup,
+    PayerRule,
+    SupplyLimit,
+)
 from dafeng.catalog.rating_schemas import Rating
 from dafeng.catalog.schemas import Adapter, Body, HeatingSeason, Indicator, ProjectField, Source, Term
 from dafeng.catalog.statistics_schemas import DataCheck, Form, IndicatorSet
@@ -67,6 +76,7 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "quarantines": FactQuarantine,
     "body_levels": BodyLevels,
     "descents": Descent,
+    "allocations": AllocationRule,
     "forms": Form,
     "checks": DataCheck,
     "sets": IndicatorSet,
@@ -88,6 +98,12 @@ _SECTIONS: Final[dict[str, type[Record]]] = {
     "plan_links": PlanLink,
     "published_totals": PublishedTotal,
     "peak_studies": PeakStudy,
+    "cost_settings": CostSettings,
+    "energy_prices": EnergyPrice,
+    "activity_amounts": ActivityAmount,
+    "payer_groups": PayerGroup,
+    "payer_rules": PayerRule,
+    "supply_limits": SupplyLimit,
 }
 _IDENTITY: Final = {
     "path_members": ("axis", "code"),
@@ -285,7 +301,7 @@ class Catalog:
     Attributes
     ----------
     places : PlaceTree
-    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, forms, checks, sets, items, item_codes, meter_checks, quotas, quota_methods, corrections, gateway_profiles : dict by id
+    indicators, bodies, plans, sources, adapters, fields, factors, boundaries, registers, rollups, rulebooks, ratings, links, decisions, quarantines, body_levels, descents, allocations, forms, checks, sets, items, item_codes, meter_checks, quotas, quota_methods, corrections, gateway_profiles : dict by id
     terms : dict from group to dict from code to Term
     seasons : tuple of HeatingSeason
     holidays : tuple of Holiday
@@ -294,6 +310,8 @@ class Catalog:
         Pathways, by id (places by place).
     plan_links : tuple of PlanLink
     published_totals, peak_studies : dict
+    cost_settings, energy_prices, activity_amounts, payer_groups, payer_rules, supply_limits : dict
+        What a portfolio costs, by id.
     digest : str
         SHA-256 over names and bytes of all catalog files, kept in the manifest of a run.
     """
@@ -319,6 +337,7 @@ class Catalog:
         self.links: dict[str, RecordLink] = entries.of("links", RecordLink)
         self.body_levels: dict[str, BodyLevels] = entries.of("body_levels", BodyLevels)
         self.descents: dict[str, Descent] = entries.of("descents", Descent)
+        self.allocations: dict[str, AllocationRule] = entries.of("allocations", AllocationRule)
         self.forms: dict[str, Form] = entries.of("forms", Form)
         self.checks: dict[str, DataCheck] = entries.of("checks", DataCheck)
         self.sets: dict[str, IndicatorSet] = entries.of("sets", IndicatorSet)
@@ -340,6 +359,12 @@ class Catalog:
         self.plan_links = tuple(entries.of("plan_links", PlanLink).values())
         self.published_totals = entries.of("published_totals", PublishedTotal)
         self.peak_studies = entries.of("peak_studies", PeakStudy)
+        self.cost_settings = entries.of("cost_settings", CostSettings)
+        self.energy_prices = entries.of("energy_prices", EnergyPrice)
+        self.activity_amounts = entries.of("activity_amounts", ActivityAmount)
+        self.payer_groups = entries.of("payer_groups", PayerGroup)
+        self.payer_rules = entries.of("payer_rules", PayerRule)
+        self.supply_limits = entries.of("supply_limits", SupplyLimit)
         self.seasons = tuple(entries.of("seasons", HeatingSeason).values())
         self.terms: dict[str, dict[str, Term]] = defaultdict(dict)
         for term in entries.of("terms", Term).values():

@@ -13,6 +13,7 @@ from dafeng.base.observation import BREAKDOWNS
 from dafeng.base.place import Place
 from dafeng.base.quantity import convert, dimension_of, dimension_powers, fold_width, same_dimension
 from dafeng.base.target import Measure, Target
+from dafeng.catalog.allocation_checks import check_allocations
 from dafeng.catalog.carbon_checks import check_boundaries, check_factors
 from dafeng.catalog.catalog import Catalog, Entries
 from dafeng.catalog.expression import FieldType, check_expression, expression_names
@@ -22,6 +23,7 @@ from dafeng.catalog.ledger_checks import check_ledgers
 from dafeng.catalog.metering_checks import check_metering
 from dafeng.catalog.pathway_checks import check_pathways
 from dafeng.catalog.plan_schemas import Plan
+from dafeng.catalog.portfolio_checks import check_portfolio
 from dafeng.catalog.quota_checks import check_quotas
 from dafeng.catalog.schemas import Adapter, Indicator
 from dafeng.catalog.set_checks import check_sets
@@ -130,7 +132,9 @@ def check_catalog(entries: Entries, catalog: Catalog, *, thorough: bool = True) 
         check_quotas,
         check_data_checks,
         check_sets,
+        check_allocations,
         check_forms,
+        check_portfolio,
     ):
         step(checker)
     check_pathways(checker, thorough=thorough)

@@ -279,6 +279,16 @@ class MeasureCost(Record):
     """Source id."""
     at: str | None = None
     """Row in the source."""
+    amount: str | None = None
+    """What it is counted by: id of an activity amount; unknown where None, and then the cost of the measure is unknown."""
+    classes: tuple[str, ...] = ()
+    """Building classes or segments for which it is the cost; all that the measure touches where empty."""
+    zones: tuple[str, ...] = ()
+    """Climate zones, by the start of their code, in which it holds; all where empty."""
+    share: float = Field(default=1, ge=0, le=1)
+    """Share of the amount to which it applies; 0 for an alternative that is stated but not taken."""
+    note: str | None = None
+    """Remark."""
     grade: Grade
     """How sure."""
 

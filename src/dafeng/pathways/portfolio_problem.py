@@ -125,6 +125,8 @@ class PortfolioProblem:
     uncosted : tuple of UncostedMeasure
     price_year : int
         Year of the prices.
+    zero : float array (P, M, T), optional
+        Levels that cost and spend nothing, since they are there anyway: costs and budgets count what lies above them. All 0 where None.
     """
 
     places: tuple[str, ...]
@@ -146,3 +148,4 @@ class PortfolioProblem:
     exclusive: tuple[tuple[int, int], ...] = ()
     uncosted: tuple[UncostedMeasure, ...] = ()
     price_year: int = 2023
+    zero: Floats | None = None

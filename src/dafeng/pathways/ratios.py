@@ -142,4 +142,4 @@ def cohort_ratio(inputs: Inputs, rows: Sequence[int], kind: str) -> Floats:
     above = advanced[:, 0] * levels[:, 0]
     for level in range(1, advanced.shape[1]):
         above += advanced[:, level] * levels[:, level]
-    return np.asarray(np.add(np.multiply(ratio, left, out=left), above, out=above))
+    return np.asarray(ratio * left + above)  # any of the three may be the same in all draws while another is not
