@@ -127,6 +127,8 @@ OTHERS = {
     "bench_gateway.py": "Gateway: frames to durable acknowledgements",
     "stock.py": "Turnover of the building stock",
     "pathways.py": "Pathways",
+    "portfolio.py": "Least-cost portfolio",
+    "bench_platform.py": "The platform",
 }
 
 

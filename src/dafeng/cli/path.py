@@ -52,7 +52,17 @@ __all__ = ["app"]
 app = typer.Typer(
     rich_markup_mode=None,
     no_args_is_help=True,
-    cls=group_with({"calibrate": "path_calibrate", "backcast": "path_calibrate"}),
+    cls=group_with(
+        {
+            "calibrate": "path_calibrate",
+            "backcast": "path_calibrate",
+            "portfolio": "path_portfolio",
+            "macc": "path_portfolio",
+            "allocate": "path_allocate",
+            "allocate-answers": "path_allocate",
+            "allocate-publish": "path_allocate",
+        }
+    ),
     help="达峰情景：测算、比较、抽样、校准、导出 / pathways to the peak",
 )
 

@@ -64,8 +64,9 @@ class Consultation(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the divisions."""
-        return hashlib.sha256("".join(one.digest for one in self.allocations).encode()).hexdigest()
+        """SHA-256 over the divisions and the day by which answers are asked for."""
+        due = "" if self.due is None else self.due.isoformat()
+        return hashlib.sha256("".join([*(one.digest for one in self.allocations), due]).encode()).hexdigest()
 
     @property
     def id(self) -> str:

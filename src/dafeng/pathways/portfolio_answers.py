@@ -20,7 +20,8 @@ from dafeng.pathways.measures import apply_measures
 from dafeng.pathways.model import run
 from dafeng.pathways.outcome import Outcome
 from dafeng.pathways.peaks import peak_years
-from dafeng.pathways.portfolio import Portfolio, fixed_rows
+from dafeng.pathways.portfolio import Portfolio
+from dafeng.pathways.portfolio_assembly import fixed_rows
 from dafeng.pathways.portfolio_conditions import promise_labels
 from dafeng.pathways.portfolio_costs import model_cost
 from dafeng.pathways.portfolio_effects import measured
@@ -252,9 +253,7 @@ def model_front(
         reached = float(np.sum([one.emissions[view][late] for one in worths], axis=0).max())
         said.append((reached, float(sum(one.net for one in worths)), solution))
     return tuple(
-        one
-        for one in said
-        if not any(other is not one and other[0] <= one[0] and other[1] <= one[1] for other in said)
+        one for one in said if not any(other is not one and other[0] <= one[0] and other[1] <= one[1] for other in said)
     )
 
 
@@ -322,11 +321,11 @@ def level_uses(catalog: Catalog, found: Portfolio, year: int, *, place: int = 0)
     trend, view = evaluator.zero, found.problem.views.index(found.request.view)
     whole = evaluator.worth(best)
     spent, avoided = np.zeros(len(best)), np.zeros(best.shape)
-    for row in np.flatnonzero((best > trend + _NOTHING).any(axis=1)):
+    for taken in np.flatnonzero((best > trend + _NOTHING).any(axis=1)):
         other = best.copy()
-        other[row] = trend[row]
+        other[taken] = trend[taken]
         less = evaluator.worth(other)
-        spent[row], avoided[row] = whole.net - less.net, less.emissions[view] - whole.emissions[view]
+        spent[taken], avoided[taken] = whole.net - less.net, less.emissions[view] - whole.emissions[view]
     said = []
     for row, measure in enumerate(choices.measures):
         three = [float(levels[row, at]) for levels in (trend, ready.plan_levels, best)]

@@ -23,7 +23,7 @@ from dafeng.pathways.outcome import Outcome
 from dafeng.pathways.quantities import InputBook
 from dafeng.pathways.scenarios import ResolvedScenario, scenario_inputs
 
-__all__ = ["ResultsOf", "model_results", "solve_scenario"]
+__all__ = ["ResultsOf", "model_results", "result_text", "solve_scenario"]
 
 Array = NDArray[np.float64]
 ResultsOf = Callable[[Inputs, Sequence[Meets]], Sequence[Array]]
@@ -108,7 +108,7 @@ def _find_shares(
 _PERCENT: Final = ("electricity_share", "renewable_substitution_rate")
 
 
-def _amount(value: float, meets: Meets) -> str:
+def result_text(value: float, meets: Meets) -> str:
     """Return a result as people write it."""
     if meets.result in _PERCENT:
         return f"{value:.1f}%"
@@ -117,21 +117,21 @@ def _amount(value: float, meets: Meets) -> str:
 
 def _say(name: str, resolved: ResolvedScenario, meets: Meets, share: float, low: float, high: float) -> Finding | None:
     title = next(item.measure.title.zh for item in resolved.measures if item.measure.id == name)
-    wanted = _amount(meets.value, meets)
+    wanted = result_text(meets.value, meets)
     if share == 0.0 and low >= meets.value:
         return Finding(
             name="pathways.target.met-by-trend",
-            sentence=f"{title}：不加这项措施 {meets.year} 年已达到 {_amount(low, meets)}，目标 {wanted}",
+            sentence=f"{title}：不加这项措施 {meets.year} 年已达到 {result_text(low, meets)}，目标 {wanted}",
             severity=Severity.INFO,
-            value=_amount(low, meets),
+            value=result_text(low, meets),
             evidence={"measure": name, "result": meets.result},
         )
     if high < meets.value:
         return Finding(
             name="pathways.target.out-of-reach",
-            sentence=f"{title}做到最大，{meets.year} 年只达到 {_amount(high, meets)}，不到目标 {wanted}",
+            sentence=f"{title}做到最大，{meets.year} 年只达到 {result_text(high, meets)}，不到目标 {wanted}",
             severity=Severity.WARNING,
-            value=_amount(high, meets),
+            value=result_text(high, meets),
             expected=wanted,
             next_step="看参数与口径，或换一项措施承担该目标",
             evidence={"measure": name, "result": meets.result},

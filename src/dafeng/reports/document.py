@@ -17,6 +17,8 @@ from pydantic import Field, model_validator
 
 from dafeng.base.record import Record
 from dafeng.reports.figure_content import (
+    CostCurve,
+    CostFront,
     FanChart,
     FlowPaths,
     OutlookPanels,
@@ -309,7 +311,7 @@ class Figure(Record):
     link: str | None = Field(default=None, pattern=_ANCHOR)
     """Anchor of the rows that state its data and sources."""
     content: Annotated[
-        OutlookPanels | StatusBars | StackedAreas | FlowPaths | Waterfall | FanChart | Wedges,
+        OutlookPanels | StatusBars | StackedAreas | FlowPaths | Waterfall | FanChart | Wedges | CostCurve | CostFront,
         Field(discriminator="kind"),
     ]
     """What is drawn."""

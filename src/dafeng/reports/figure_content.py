@@ -10,6 +10,11 @@ from dafeng.base.record import Record
 
 __all__ = [
     "AreaPart",
+    "CostCurve",
+    "CostFront",
+    "CostLine",
+    "CostPoint",
+    "CostStep",
     "Fan",
     "FanChart",
     "FlowLink",
@@ -277,3 +282,72 @@ class Wedges(Record):
     """What each measure takes off; negative where it adds."""
     lower: AreaPart
     """Scenario with all of them."""
+
+
+class CostStep(Record):
+    """One measure of a cost curve."""
+
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    amount: float = Field(ge=0)
+    """What it avoids in the year: the width."""
+    cost: float
+    """Cost of a tonne: the height; below zero where it pays."""
+    doubtful: bool = False
+    """Whether its cost is of grade C."""
+
+
+class CostCurve(Record):
+    """Measures side by side, the cheapest tonne first: as wide as what they avoid, as high as a tonne costs."""
+
+    kind: Literal["curve"] = "curve"
+    unit: str
+    """Unit of the amounts as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    cost_unit: str
+    """Unit of the costs."""
+    cost_unit_en: str
+    """Unit in ASCII."""
+    steps: tuple[CostStep, ...]
+    """From the left."""
+
+
+class CostPoint(Record):
+    """A point of a front."""
+
+    level: float
+    """Emission in the unit of the figure."""
+    cost: float
+    """Least cost at which it can be had."""
+
+
+class CostLine(Record):
+    """A front: what each level costs at least."""
+
+    zh: str
+    """Chinese name."""
+    en: str
+    """English name."""
+    points: tuple[CostPoint, ...]
+    """From the highest level to the lowest."""
+
+
+class CostFront(Record):
+    """Fronts of cost and level side by side, and single scenarios beside them."""
+
+    kind: Literal["front"] = "front"
+    unit: str
+    """Unit of the levels as reports show it."""
+    unit_en: str
+    """Unit in ASCII."""
+    cost_unit: str
+    """Unit of the costs."""
+    cost_unit_en: str
+    """Unit in ASCII."""
+    lines: tuple[CostLine, ...]
+    """Fronts."""
+    marks: tuple[CostLine, ...] = ()
+    """Scenarios of one point each."""

@@ -23,6 +23,8 @@ from matplotlib.ticker import MaxNLocator
 
 from dafeng.reports.document import STATE_SHAPES, Figure
 from dafeng.reports.figure_content import (
+    CostCurve,
+    CostFront,
     FanChart,
     FlowPaths,
     OutlookPanel,
@@ -34,6 +36,7 @@ from dafeng.reports.figure_content import (
 )
 from dafeng.reports.figures_carbon import draw_areas, draw_flows, draw_waterfall, flows_height
 from dafeng.reports.figures_pathway import draw_fans, draw_wedges
+from dafeng.reports.figures_portfolio import draw_curve, draw_front
 from dafeng.reports.fonts import FontReport, figure_family
 from dafeng.reports.wording import text_width
 
@@ -99,7 +102,7 @@ def figure_size(figure: Figure) -> tuple[float, float]:
     if isinstance(content, OutlookPanels):
         rows = max(1, math.ceil(len(content.panels) / content.across))
         return _PAPER_WIDTH, 0.45 + 1.62 * rows
-    if isinstance(content, FanChart | Wedges):
+    if isinstance(content, FanChart | Wedges | CostCurve | CostFront):
         return _PAPER_WIDTH, 3.3
     if isinstance(content, StackedAreas | Waterfall):
         return _PAPER_WIDTH, 2.9
@@ -151,6 +154,10 @@ def _draw(figure: Figure, *, chinese: bool) -> Canvas:
             draw_fans(canvas, figure.content, chinese=chinese)
         case Wedges():
             draw_wedges(canvas, figure.content, chinese=chinese)
+        case CostCurve():
+            draw_curve(canvas, figure.content, chinese=chinese)
+        case CostFront():
+            draw_front(canvas, figure.content, chinese=chinese)
     return canvas
 
 

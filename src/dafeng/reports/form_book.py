@@ -8,6 +8,7 @@ holds the issue itself.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
@@ -23,6 +24,8 @@ from dafeng.base.form import (
     HEADS,
     HINTS,
     IDENTITY,
+    FormEntry,
+    FormFilling,
     FormIssue,
     FormLine,
     guide_rows,
@@ -42,17 +45,21 @@ _WIDTHS: Final = {
 }  # fmt: skip
 _CHUNK: Final = 30_000
 _SPARE_ROWS: Final = 300
+_BLANK: Final = FormEntry()
+_PLAIN_NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,15})?")
 _REASONS: Final = ("not_reported", "not_applicable", "not_available", "confidential", "below_precision")
 
 
-def form_book(issue: FormIssue, catalog: Catalog) -> bytes:
-    """Return the workbook of an issue.
+def form_book(issue: FormIssue, catalog: Catalog, filling: FormFilling | None = None) -> bytes:
+    """Return the workbook of an issue, blank or as filled in.
 
     Parameters
     ----------
     issue : FormIssue
     catalog : Catalog
         Words of the reasons for a gap.
+    filling : FormFilling, optional
+        What stands in the cells of a form of lines; text never becomes a formula.
 
     Returns
     -------
@@ -73,7 +80,8 @@ def form_book(issue: FormIssue, catalog: Catalog) -> bytes:
     book = xlsxwriter.Workbook(target, {"in_memory": True, "strings_to_urls": False, "strings_to_formulas": False})
     created = datetime.combine(issue.asked_on or date(2000, 1, 1), time())
     book.set_properties({"title": f"{issue.title}（{Period.parse(issue.period).title}）", "created": created})
-    writer = _Book(book, issue, [catalog.term("missing_reason", code) for code in _REASONS])
+    reasons = {code: catalog.term("missing_reason", code) for code in _REASONS}
+    writer = _Book(book, issue, reasons, filling or FormFilling())
     writer.write()
     book.close()
     return normalise_package(target.getvalue())
@@ -123,10 +131,11 @@ def form_archives(by_body: Mapping[str, Sequence[FormIssue]], catalog: Catalog) 
 class _Book:
     """Writes one form."""
 
-    def __init__(self, book: Any, issue: FormIssue, reasons: list[str]) -> None:
+    def __init__(self, book: Any, issue: FormIssue, reasons: Mapping[str, str], filling: FormFilling) -> None:
         self.book = book
         self.issue = issue
         self.reasons = reasons
+        self.filling = filling
         base = {"font_name": "宋体", "font_size": 10, "valign": "vcenter"}
         cell = base | {"border": 1, "border_color": "#7F7F7F"}
         fill = {"locked": False, "bg_color": "#FFFBE6"}
@@ -195,7 +204,7 @@ class _Book:
         items: list[tuple[str, str | None, FormLine | None]] = [
             (label, text, None) for label, text in zip(IDENTITY, stated_items, strict=False)
         ]
-        items += [(line.title, None, line) for line in issue.head]
+        items += [(line.title, self.filling.head.get(line.field), line) for line in issue.head]
         lines = issue.layout == "lines"
         spots = ((0, 1, 1), (2, 3, 4), (5, 6, 7)) if lines else ((0, 1, 2), (3, 4, 5), (6, 7, 8))
         places = spots[: max(1, width // 3)]
@@ -221,7 +230,7 @@ class _Book:
             sheet.set_column(index, index, _WIDTHS[role])
             sheet.write_string(top, index, HEADS[role], self.formats["head"])
         sheet.set_row(top, 24)
-        reasons = self._list(tuple(self.reasons))
+        reasons = self._list(tuple(self.reasons.values()))
         row = top
         for row, line in enumerate(self.issue.lines, start=top + 1):
             title = f"{'' if line.own else '　'}{line.title}{'' if line.required else '（选填）'}"
@@ -237,10 +246,12 @@ class _Book:
             sheet.write_string(row, columns["meaning"], line.meaning, self.formats["text"])
             sheet.write_string(row, columns["unit"], line.unit, self.formats["unit"])
             _write_last(sheet, row, columns["last"], line, self.formats["last"])
-            sheet.write_blank(row, columns["value"], None, self._style(line))
+            said = self.filling.entries.get(line.id, _BLANK)
+            _write_said(sheet, row, columns["value"], said.value, self._style(line), number=line.type == "number")
             self._rule(row, row, columns["value"], line)
-            sheet.write_blank(row, columns["reason"], None, self.formats["choice"])
-            sheet.write_blank(row, columns["note"], None, self.formats["note"])
+            reason = self.reasons.get(said.reason, said.reason)
+            _write_said(sheet, row, columns["reason"], reason, self.formats["choice"])
+            _write_said(sheet, row, columns["note"], said.note, self.formats["note"])
             wide = max(text_width(title) / 17.5, text_width(line.meaning) / 12, text_width(line.indicator or "") / 18)
             sheet.set_row(row, 16 if wide <= 1 else 27)
         if row > top:
@@ -414,6 +425,17 @@ def _write_last(sheet: Any, row: int, column: int, line: FormLine, style: Any) -
         sheet.write_string(row, column, _YES_NO[0] if line.last_value else _YES_NO[1], style)
     else:
         sheet.write_number(row, column, line.last_value, style)
+
+
+def _write_said(sheet: Any, row: int, column: int, text: str, style: Any, *, number: bool = False) -> None:
+    """Write what was filled in: a number as one where the workbook keeps every digit of it, all else as text."""
+    text = text.strip()
+    if not text:
+        sheet.write_blank(row, column, None, style)
+    elif number and _PLAIN_NUMBER.fullmatch(text) and float(f"{float(text):.16G}") == float(text):
+        sheet.write_number(row, column, float(text), style)
+    else:
+        sheet.write_string(row, column, text, style)
 
 
 def _date_rule() -> dict[str, Any]:

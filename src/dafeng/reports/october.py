@@ -7,7 +7,7 @@ the clerk. What dafeng does not compute yet is said to be 暂未建设.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -42,7 +42,6 @@ from dafeng.reports.document import (
     Report,
     Run,
     SignatureBlock,
-    Slot,
     Title,
 )
 from dafeng.reports.ledger_chapter import ANNEX_TITLE as LEDGER_TITLE
@@ -53,6 +52,14 @@ from dafeng.reports.metering_chapter import MeteringFacts, metering_annex, meter
 from dafeng.reports.october_annex import annex_sources, conventions
 from dafeng.reports.october_facts import OctoberFacts, OctoberScope, amount_text
 from dafeng.reports.october_figures import outlook_figure, status_figure
+from dafeng.reports.october_narrative import (
+    check_narratives,
+    narrative_basis,
+    narrative_parts,
+    numeral,
+    worked_chapters,
+    written,
+)
 from dafeng.reports.october_request import UNBUILT, OctoberRequest
 from dafeng.reports.october_tables import chapter_table, gap_table, progress_table, target_table
 from dafeng.reports.pathway_chapter import ANNEX_TITLE as PATHWAY_TITLE
@@ -62,6 +69,13 @@ from dafeng.reports.pathway_chapter import (
     pathway_basis,
     pathway_clause,
     pathway_paragraph,
+)
+from dafeng.reports.portfolio_chapter import (
+    PORTFOLIO_TITLE,
+    PortfolioFacts,
+    portfolio_annex,
+    portfolio_basis,
+    portfolio_paragraph,
 )
 from dafeng.reports.status_words import group_counts
 from dafeng.reports.wording import date_zh, joined, written_unit
@@ -90,6 +104,7 @@ def october_report(
     checkup: CheckUpFacts | None = None,
     metering: MeteringFacts | None = None,
     pathways: PathwayFacts | None = None,
+    portfolio: PortfolioFacts | None = None,
 ) -> Report:
     """Return the yearly report of a body, a city or a province.
 
@@ -112,6 +127,8 @@ def october_report(
         What sets of indicators say; with it the report gains as much again.
     pathways : PathwayFacts, optional
         Scenarios of the promised peak; with it the report gains a clause in the summary, a paragraph in section 一 and an annex.
+    portfolio : PortfolioFacts, optional
+        The cheapest measures under the plan's targets; with it the report gains a paragraph in section 一 and an annex.
     metering : MeteringFacts, optional
         What monitored buildings used; with it the report gains a paragraph in section 一 and an annex.
 
@@ -121,6 +138,12 @@ def october_report(
     """
     body = request.body if request.scope is OctoberScope.BODY else None
     facts = OctoberFacts(assessment, plan, catalog, year=request.year, body=body, lineage=lineage)
+    parts, narratives = narrative_parts(facts), request.narratives
+    check_narratives(parts, narratives)
+    asks = {part.key: part.asks for part in parts}
+    by_hand = narrative_basis(parts, narratives)
+    if by_hand is not None:
+        request = replace(request, remarks=(*request.remarks, by_hand))
     signer, addressee = _parties(facts, request)
     subject = f"{signer}关于{request.year}年度\n城乡建设领域碳达峰工作情况的报告"
     annexes = (
@@ -130,18 +153,21 @@ def october_report(
         "数据来源与口径说明",
         *[ANNEX_TITLE] * (carbon is not None),
         *[PATHWAY_TITLE] * (pathways is not None),
+        *[PORTFOLIO_TITLE] * (portfolio is not None),
         *[LEDGER_TITLE] * (ledgers is not None),
         *[CHECKUP_TITLE] * (checkup is not None),
         *[METERING_TITLE] * (metering is not None),
     )
     labels = {title: f"附件{number}" for number, title in enumerate(annexes, start=1)}
-    label, of_checkup, of_metering, of_pathways = (
-        labels.get(title, "") for title in (LEDGER_TITLE, CHECKUP_TITLE, METERING_TITLE, PATHWAY_TITLE)
+    label, of_checkup, of_metering, of_pathways, of_portfolio = (
+        labels.get(title, "") for title in (LEDGER_TITLE, CHECKUP_TITLE, METERING_TITLE, PATHWAY_TITLE, PORTFOLIO_TITLE)
     )
     if carbon is not None:
         request = replace(request, remarks=(*request.remarks, carbon_basis(carbon)))
     if pathways is not None:
         request = replace(request, remarks=(*request.remarks, pathway_basis(of_pathways)))
+    if portfolio is not None:
+        request = replace(request, remarks=(*request.remarks, portfolio_basis(of_portfolio)))
     if ledgers is not None:
         request = replace(request, remarks=(*request.remarks, ledger_basis(label)))
     if checkup is not None:
@@ -157,18 +183,21 @@ def october_report(
         *_section_targets(facts),
         *([] if carbon is None else [carbon_paragraph(carbon)]),
         *([] if pathways is None else [pathway_paragraph(pathways, of_pathways)]),
+        *([] if portfolio is None else [portfolio_paragraph(portfolio, of_portfolio)]),
         *([] if ledgers is None else [ledger_paragraph(ledgers, label)]),
         *([] if checkup is None else [checkup_paragraph(checkup, of_checkup)]),
         *([] if metering is None else [metering_paragraph(metering, of_metering)]),
-        *_section_work(facts),
+        *_section_work(facts, narratives, asks),
         Heading(level=1, text="三、典型经验做法"),
-        Slot(text="2至3个案例的地点、做法与成效数据，详见附件3"),
+        *written(narratives, "experience", asks["experience"]),
         *_section_problems(
             facts,
             None if ledgers is None else ledger_problem(ledgers, label),
             None if checkup is None else checkup_problem(checkup, of_checkup),
         ),
+        *written(narratives, "causes", asks["causes"]),
         *_section_next(facts),
+        *written(narratives, "steps", asks["steps"]),
         Paragraph(runs=(Run(text="特此报告。"),), keep=True),
         AnnexList(names=annexes),
         SignatureBlock(signer=signer, day=request.day, contact=request.contact or "联系人及电话：由承办人填写"),
@@ -180,7 +209,7 @@ def october_report(
         Annex(label="附件2", title=annexes[1], landscape=True, anchor="annex-2"),
         progress_table(facts),
         Annex(label="附件3", title=annexes[2], anchor="annex-3"),
-        Slot(text="典型案例（地点、背景、做法、成效数据、可推广之处）"),
+        *written(narratives, "cases", asks["cases"]),
         *annex_sources(facts, request, prefectures),
     ]
     if carbon is not None:
@@ -188,6 +217,9 @@ def october_report(
     if pathways is not None:
         figures = sum(isinstance(block, Figure) for block in blocks)
         blocks += pathway_annex(pathways, of_pathways, first_figure=1 + figures)
+    if portfolio is not None:
+        figures = sum(isinstance(block, Figure) for block in blocks)
+        blocks += portfolio_annex(portfolio, of_portfolio, first_figure=1 + figures)
     if ledgers is not None:
         blocks += ledger_annex(ledgers, label, year=request.year)
     if checkup is not None:
@@ -312,17 +344,12 @@ def _section_targets(facts: OctoberFacts) -> list[Block]:
     return blocks if figure is None else [*blocks, figure]
 
 
-def _section_work(facts: OctoberFacts) -> list[Block]:
+def _section_work(facts: OctoberFacts, narratives: Mapping[str, str], asks: Mapping[str, str]) -> list[Block]:
     blocks: list[Block] = [Heading(level=1, text="二、主要工作及成效")]
-    position = -1
-    for number, title in facts.chapters():
-        if all(row.measure is Measure.MILESTONE for row in facts.rows if row.chapter == number):
-            continue
-        position += 1
-        numeral = _NUMERALS[position] if position < len(_NUMERALS) else str(position + 1)
-        blocks.append(Heading(level=2, text=f"（{numeral}）{title}"))
+    for position, (number, title) in enumerate(worked_chapters(facts)):
+        blocks.append(Heading(level=2, text=f"（{numeral(position)}）{title}"))
         blocks += _work_of_chapter(facts, number)
-        blocks.append(Slot(text="本章主要工作与措施"))
+        blocks += written(narratives, f"work.{number}", asks[f"work.{number}"])
     return blocks
 
 
@@ -426,7 +453,6 @@ def _section_problems(facts: OctoberFacts, of_projects: str | None, of_checkup: 
     blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(problems, start=1)]
     if not problems:
         blocks.append(_text("有数据的目标中没有判定为滞后、未达成或有风险的。"))
-    blocks.append(Slot(text="上述问题的原因分析"))
     return blocks
 
 
@@ -463,7 +489,6 @@ def _section_next(facts: OctoberFacts) -> list[Block]:
         tail = f"等（共{len(by_supplier)}个单位，见附件4）" if len(by_supplier) > 5 else ""
         steps.append((f"补齐数据：{'；'.join(parts)}{tail}，于下次报送前完成。", "lacking"))
     blocks += [_text(f"{number}. {sentence}", source) for number, (sentence, source) in enumerate(steps, start=1)]
-    blocks.append(Slot(text="具体措施与时间安排"))
     return blocks
 
 

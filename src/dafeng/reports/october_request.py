@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -11,7 +11,7 @@ from dafeng.reports.october_facts import OctoberScope
 
 __all__ = ["UNBUILT", "OctoberRequest"]
 
-UNBUILT: Final = ("最小成本措施组合",)
+UNBUILT: Final[tuple[str, ...]] = ()
 """Parts that the yearly report will carry once they are built; until then they are named as 暂未建设."""
 
 
@@ -34,6 +34,8 @@ class OctoberRequest:
         Parts that do not exist yet.
     remarks : sequence of (str, str)
         Further conventions for annex 4: name and text.
+    narratives : mapping from key to text
+        What people wrote, by the keys of `dafeng.reports.october_narrative.narrative_parts`; each line is a paragraph.
     """
 
     year: int
@@ -45,3 +47,4 @@ class OctoberRequest:
     day: date | None = None
     unbuilt: Sequence[str] = UNBUILT
     remarks: Sequence[tuple[str, str]] = ()
+    narratives: Mapping[str, str] = field(default_factory=dict)

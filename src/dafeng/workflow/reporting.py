@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import polars as pl
@@ -41,19 +42,25 @@ from dafeng.reports import (
 )
 from dafeng.reports.checkup_chapter import CheckUpFacts
 from dafeng.reports.metering_chapter import MeteringFacts
+from dafeng.reports.october_facts import OctoberFacts
+from dafeng.reports.october_narrative import NarrativePart, narrative_parts
 from dafeng.reports.pathway_chapter import PathwayFacts
+from dafeng.reports.portfolio_chapter import PortfolioFacts
 from dafeng.workflow.assessing import assess, chosen_plan
 from dafeng.workflow.carbon_report import NO_ACCOUNT, carbon_for_report
 from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.metering_report import NO_METERING, metering_for_report
 from dafeng.workflow.path_report import NO_PATHWAYS, pathways_for_report
+from dafeng.workflow.portfolio_report import NO_PORTFOLIO, portfolio_for_report
 from dafeng.workflow.setting import Setting
 
-__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "render", "write_paper"]
+__all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "narrative_outline", "render", "write_paper"]
 
 FORMATS: Final = ("docx", "xlsx", "html", "pdf")
 """Formats that a report is rendered in."""
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ReportKind(StrEnum):
@@ -93,6 +100,9 @@ def build_report(
     signer: str = "",
     addressee: str = "",
     day: date | None = None,
+    contact: str = "",
+    narratives: Mapping[str, str] = _NOTHING,
+    remarks: Sequence[tuple[str, str]] = (),
     names: Names = Names.MASKED,
     judged: Assessment | None = None,
     listener: Listener = silent,
@@ -117,6 +127,12 @@ def build_report(
         Body id or name, for its own return or its part of the list.
     formats : sequence of str
         Of `FORMATS`.
+    contact : str
+        Who answers for the paper.
+    narratives : mapping from key to text
+        What people wrote for the parts that `narrative_outline` lists; the manifest carries its digest.
+    remarks : sequence of (str, str)
+        Further conventions for annex 4 of the yearly report.
     names : Names
         Whether projects that fail obligations are named in full.
     judged : Assessment, optional
@@ -148,9 +164,18 @@ def build_report(
     else:
         if body_id is None:
             chapters = _chapters(setting, plan, judged, year or as_of.year, as_of, known_at, names, listener)
-        report = _october(
-            setting, plan, judged, as_of, known_at, year, scope, body_id, signer, addressee, day, chapters
+        asked = OctoberRequest(
+            year=year or as_of.year,
+            scope=_scope(setting, plan, scope, body_id),
+            body=body_id,
+            signer=signer,
+            addressee=addressee,
+            contact=contact,
+            day=day,
+            remarks=(*(() if body else chapters.lacking()), *remarks),
+            narratives=narratives,
         )
+        report = _october(setting, plan, judged, asked, as_of, known_at, chapters)
     listener("排版 / render", 0, None)
     stem = f"{plan.id}-{kind.value}" + (f"-{body_id}" if body_id else "") + f"-{as_of.isoformat()}"
     files = render(report, fonts, formats, stem)
@@ -165,6 +190,9 @@ def build_report(
         )
     manifest = _manifest(setting, plan, judged, kind, as_of, known_at, fonts, files)
     manifest |= chapters.manifest()
+    told = {key: text for key, text in narratives.items() if text.strip()}
+    if told:
+        manifest["narratives"] = {key: hashlib.sha256(text.encode()).hexdigest() for key, text in sorted(told.items())}
     identity = hashlib.sha256(json.dumps(manifest, sort_keys=True, default=str).encode()).hexdigest()[:12]
     run = f"{stem}-{identity}"
     folder = None if setting.workspace is None else save_run(setting.workspace, run, manifest, files)
@@ -180,12 +208,14 @@ class _Chapters:
     checkup: CheckUpFacts | None = None
     metering: MeteringFacts | None = None
     pathways: PathwayFacts | None = None
+    portfolio: PortfolioFacts | None = None
 
     def lacking(self) -> tuple[tuple[str, str], ...]:
         """Return the remarks on what is not there."""
         remarks = (
             (self.carbon, NO_ACCOUNT),
             (self.pathways, NO_PATHWAYS),
+            (self.portfolio, NO_PORTFOLIO),
             (self.ledgers, NO_LEDGERS),
             (self.metering, NO_METERING),
         )
@@ -198,6 +228,8 @@ class _Chapters:
             said["carbon"] = self.carbon.manifest()
         if self.pathways is not None:
             said["pathways"] = self.pathways.manifest()
+        if self.portfolio is not None:
+            said["portfolio"] = self.portfolio.manifest()
         if self.ledgers is not None:
             said["ledgers"] = self.ledgers.manifest()
         if self.checkup is not None:
@@ -228,53 +260,69 @@ def _chapters(
     ledgers = ledgers_for_report(setting, plan, as_of=as_of, known_at=known_at, year=year, names=names)
     listener("达峰情景 / pathways", 0, None)
     pathways = pathways_for_report(setting, plan, judged=judged, carbon=carbon)
+    listener("最小成本措施组合 / portfolio", 0, None)
+    portfolio = portfolio_for_report(setting, plan, year=year, pathways=pathways)
     listener("指标集评价、能耗监测 / check-up and metering", 0, None)
     return _Chapters(
         carbon=carbon,
         pathways=pathways,
+        portfolio=portfolio,
         ledgers=ledgers,
         checkup=checkup_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
         metering=metering_for_report(setting, plan.place, year=year, as_of=as_of, known_at=known_at),
     )
 
 
+def _scope(setting: Setting, plan: Plan, scope: OctoberScope | None, body: str | None) -> OctoberScope:
+    above_city = setting.catalog.places.get(plan.place).level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
+    return scope or (OctoberScope.BODY if body else OctoberScope.PROVINCE if above_city else OctoberScope.CITY)
+
+
 def _october(
     setting: Setting,
     plan: Plan,
     judged: Assessment,
+    asked: OctoberRequest,
     as_of: date,
     known_at: date | None,
-    year: int | None,
-    scope: OctoberScope | None,
-    body: str | None,
-    signer: str,
-    addressee: str,
-    day: date | None,
     chapters: _Chapters,
 ) -> Report:
-    place = setting.catalog.places.get(plan.place)
-    above_city = place.level in (PlaceLevel.NATION, PlaceLevel.PROVINCE)
-    default = OctoberScope.BODY if body else OctoberScope.PROVINCE if above_city else OctoberScope.CITY
-    chosen = scope or default
-    children = setting.catalog.places.children(place.id, day=as_of) if chosen is OctoberScope.PROVINCE else []
+    of_province = asked.scope is OctoberScope.PROVINCE
+    children = setting.catalog.places.children(plan.place, day=as_of) if of_province else []
     lake = setting.lake
     return october_report(
         judged,
         plan,
         setting.catalog,
-        OctoberRequest(
-            year=year or as_of.year,
-            scope=chosen,
-            body=body,
-            signer=signer,
-            addressee=addressee,
-            day=day,
-            remarks=() if body else chapters.lacking(),
-        ),
+        asked,
         lineage=None if lake is None else _lineage(lake.snapshot(), _lineage_ids(judged.rows)),
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
-        **({} if chosen is OctoberScope.BODY else vars(chapters)),
+        **({} if asked.scope is OctoberScope.BODY else vars(chapters)),
     )
+
+
+def narrative_outline(
+    setting: Setting,
+    name: str | None = None,
+    *,
+    as_of: date,
+    known_at: date | None,
+    year: int | None = None,
+    judged: Assessment | None = None,
+) -> tuple[NarrativePart, ...]:
+    """Return the parts of the yearly report that people write, in the order of the paper.
+
+    Parameters
+    ----------
+    setting : Setting
+    name : str, optional
+        Plan or place; the workspace's own where None.
+    as_of, known_at, year, judged
+        As for `build_report`.
+    """
+    plan = chosen_plan(setting, name)
+    judged = judged or assess(setting, plan.id, as_of=as_of, known_at=known_at)
+    return narrative_parts(OctoberFacts(judged, plan, setting.catalog, year=year or as_of.year))
 
 
 def _lineage(snapshot: Snapshot, ids: Sequence[str]) -> pl.DataFrame:
