@@ -9,7 +9,7 @@ from typing import Final
 from dafeng.base.errors import UsageError, close_names
 from dafeng.base.finding import Finding, Severity
 from dafeng.base.observation import BREAKDOWNS, ObservationKind
-from dafeng.base.place import PlaceKind, PlaceLevel
+from dafeng.base.place import Place, PlaceKind, PlaceLevel
 from dafeng.base.quantity import convert, same_dimension
 from dafeng.base.target import Comparator, Measure, Target
 from dafeng.catalog.allocation_schemas import AllocationRule
@@ -159,7 +159,7 @@ class _Work:
                 if place not in self.catalog.places.ancestor_ids(one.id, self.as_of):
                     self._say("place-outside", f"{one.name}不在{self.catalog.place_name(place)}之下", value=one.id)
                     continue
-                found.append(Member(id=one.id, name=one.name))
+                found.append(self._division(one))
             ids = {one.id for one in found}
             nested = [one.name for one in found if ids & set(self.catalog.places.ancestor_ids(one.id, self.as_of))]
             if nested:
@@ -173,7 +173,16 @@ class _Work:
                 )
             return tuple(found)
         below = self.catalog.places.children(place, day=self.as_of)
-        return tuple(Member(id=one.id, name=one.name) for one in below)
+        return tuple(self._division(one) for one in below)
+
+    def _division(self, place: Place) -> Member:
+        held = (
+            code.code
+            for code in place.codes
+            if (code.valid_from is None or code.valid_from <= self.as_of)
+            and (code.valid_to is None or self.as_of < code.valid_to)
+        )
+        return Member(id=place.id, name=place.name, code=next(held, ""))
 
     def _zones(self, place: str) -> tuple[Member, ...]:
         found = self.catalog.places.children(place, day=self.as_of, kind=PlaceKind.ZONE)

@@ -121,7 +121,7 @@ def send_consultation(
     NoWorkspaceError
         There is no workspace to keep it in.
     UsageError
-        Nothing could be divided, or the ending is no workbook's.
+        Nothing could be divided, the ending is no workbook's, or answers are due before it is sent.
     """
     workspace, _ = need_workspace(setting)
     divided = tuple(one for one in made.allocations if one.shares)
@@ -139,6 +139,13 @@ def send_consultation(
             expected="--out 征求意见.xlsx，或 --each --out 文件夹",
             next_step="改用 .xlsx",
         )
+    if due is not None and due < sent_on:
+        raise UsageError(
+            f"答复截止日 {due} 早于发出日 {sent_on} / due before it is sent",
+            doing="send a consultation",
+            expected=f"不早于 {sent_on} 的日期",
+            next_step="改 --due，或用 --as-of 说明发出日",
+        )
     consultation = Consultation(
         plan=made.plan.id,
         plan_title=made.plan.title.zh,
@@ -153,7 +160,10 @@ def send_consultation(
         "sent_on": sent_on.isoformat(), "due": None if due is None else due.isoformat(),
         "targets": [one.problem.target for one in divided], "catalog": setting.catalog.digest,
     }  # fmt: skip
-    save_run(workspace, run, manifest, {SENT_FILE: consultation.model_dump_json(indent=1).encode()})
+    content = consultation.model_dump_json(indent=1).encode()
+    kept = workspace.runs / run / SENT_FILE
+    if not kept.is_file() or kept.read_bytes() != content:  # sent again as it was: what stands is kept
+        save_run(workspace, run, manifest, {SENT_FILE: content})
     files: list[Path] = []
     if each:
         out.mkdir(parents=True, exist_ok=True)
@@ -213,6 +223,7 @@ def read_consultation(
     waiting = [one for one in answers.proposals if f"{one.target}|{one.member}" not in accepted]
     findings = [*answers.findings, *(finding for one in allocations for finding in one.findings)]
     findings += [_waiting(consultation, one) for one in waiting]
+    findings += _moved(consultation, answers, allocations)
     failed = [one for one in allocations if not one.shares]
     run = None
     if not dry_run and not failed:
@@ -284,6 +295,31 @@ def _accepted(
             )
         found |= fits
     return found
+
+
+def _moved(consultation: Consultation, answers: AnswersTaken, allocations: Sequence[Allocation]) -> tuple[Finding, ...]:
+    """Return who agreed to a figure that is another one after the answers of others."""
+    sent = {one.problem.target: one for one in consultation.allocations}
+    found = []
+    for one in allocations:
+        now = one.values()
+        agreed = {each.member for each in answers.decisions if each.agrees and each.target == one.problem.target}
+        moved = [
+            f"{share.name}（{share.value:g}改为{now[share.member]:g}）"
+            for share in sent[one.problem.target].shares
+            if share.member in agreed & set(now) and now[share.member] != share.value
+        ]
+        if moved:
+            found.append(
+                Finding(
+                    name="workflow.consultation.agreed-changed",
+                    severity=Severity.WARNING,
+                    sentence=f"“{one.problem.label}”已答复同意的单位，分担差额后数变了：{'、'.join(moved)}{one.problem.unit or ''}",
+                    value=one.problem.target,
+                    next_step="再征求这些单位的意见，或 --difference open 把差额列为未落实",
+                )
+            )
+    return tuple(found)
 
 
 def _waiting(consultation: Consultation, one: AnswerDecision) -> Finding:

@@ -27,7 +27,7 @@ from dafeng.statistics.checking import Checked, check_data
 from dafeng.workflow.facts import ImportOptions, need_workspace
 from dafeng.workflow.setting import Setting
 
-__all__ = ["CheckRun", "check_file", "check_lake", "export_cells", "quarantine_doubtful", "release"]
+__all__ = ["CheckRun", "check_file", "check_lake", "check_return", "export_cells", "quarantine_doubtful", "release"]
 
 _FOLDER: Final = "quarantines"
 _MADE: Final = "^(ledger|dafeng)-"
@@ -117,6 +117,29 @@ def check_file(
     checked = check_data(frame, setting.catalog, lineage=cells_of, checks=chosen)
     reading = tuple(finding for finding in read.findings if finding.name != "intake.value.unusual")
     return CheckRun(checked, frame, read.observations.height, cells_of, reading)
+
+
+def check_return(setting: Setting, facts: pl.DataFrame, lineage: pl.DataFrame) -> CheckRun:
+    """Check the figures of a return before they are published, beside what the lake holds of the same dataset.
+
+    Parameters
+    ----------
+    setting : Setting
+    facts : DataFrame of `SCHEMA`
+    lineage : DataFrame of `base.lineage.LINEAGE_SCHEMA`
+        Cells of the facts.
+    """
+    frame, cells_of = facts, _own_first(lineage, None)
+    lake = setting.lake
+    if lake is not None and facts.height:
+        snapshot = lake.snapshot()
+        held = snapshot.read(
+            indicators=facts["indicator"].unique().sort().to_list(), places=facts["place"].unique().sort().to_list()
+        )
+        beside = held.select(list(SCHEMA)).join(facts, on="dataset", how="semi").join(facts, on=list(KEY), how="anti")
+        frame, cells_of = pl.concat([facts, beside]), _own_first(lineage, snapshot)
+    checked = check_data(frame, setting.catalog, lineage=cells_of)
+    return CheckRun(checked, frame, facts.height, cells_of)
 
 
 def _own_first(own: pl.DataFrame, snapshot: Snapshot | None) -> Callable[[Sequence[str]], pl.DataFrame]:

@@ -81,7 +81,7 @@ class Demonstration(Record):
     assessment: Assessment
     """Where every target stands."""
     reports: tuple[BuiltReport, ...]
-    """Responsibility list and October report."""
+    """Responsibility list and October report; none where none was asked for."""
 
 
 def demo_files() -> Path:
@@ -184,7 +184,7 @@ def count_demo_ledgers(setting: Setting, *, recorded_at: datetime = _RECORDED) -
     )
 
 
-def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> Demonstration:
+def run_demo(root: Path, *, fonts: FontReport, papers: bool = True, listener: Listener = silent) -> Demonstration:
     """Take the fictional city through the chain: workspace, figures, ledgers, forms, checks, status of every target, papers.
 
     Parameters
@@ -192,6 +192,8 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
     root : Path
         Folder of the workspace; made where it does not exist.
     fonts : FontReport
+    papers : bool
+        Whether responsibility list and October report are written too.
     listener : Listener
     """
     setting, outcomes, ledgers = make_demo_workspace(root, listener=listener)
@@ -204,7 +206,7 @@ def run_demo(root: Path, *, fonts: FontReport, listener: Listener = silent) -> D
     )
     judged = assess(setting, DEMO_PLAN, as_of=DEMO_DAY, known_at=DEMO_DAY)
     reports: list[BuiltReport] = []
-    for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER):
+    for kind in (ReportKind.RESPONSIBILITY, ReportKind.OCTOBER) if papers else ():
         listener("报告 / report", len(reports), 2)
         reports.append(
             build_report(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -38,8 +38,10 @@ __all__ = [
     "Returned",
     "chase_papers",
     "findings_of",
+    "forms_owed",
     "issue_forms",
     "issues_of",
+    "keep_issues",
     "read_returns",
     "where_returns_stand",
 ]
@@ -85,6 +87,147 @@ class Returned:
     read: FormReturn
     published: Published | None
     run: str | None
+
+
+def forms_owed(
+    setting: Setting,
+    name: str | None,
+    *,
+    period: str,
+    due: date | None,
+    asked_on: date,
+    form: str | None = None,
+    bodies: Sequence[str] | None = None,
+    reporter: str | None = None,
+    every_division: bool = False,
+) -> Owed:
+    """Return the forms that bodies owe for a period; nothing is written.
+
+    Parameters
+    ----------
+    setting : Setting
+    name : str or None
+        Plan or place, see `chosen_plan`.
+    period : str
+        Period asked for.
+    due : date or None
+        Return-by day; the form's own where None.
+    asked_on : date
+        Day of the issue.
+    form : str, optional
+        A statutory form in place of the plan's cycle; it goes to `bodies`.
+    bodies : sequence of str, optional
+        Only these bodies.
+    reporter : str, optional
+        Body that answers for targets for which the plan names nobody.
+    every_division : bool
+        Whether the divisions answer for every target.
+
+    Raises
+    ------
+    NoWorkspaceError
+        There is no workspace, whose facts give the values of the period before.
+    UsageError
+        No return-by day is known, a statutory form is asked of nobody, or nobody owes anything.
+    UnknownNameError
+        No such form or body.
+    """
+    _, lake = need_workspace(setting)
+    catalog, plan = setting.catalog, chosen_plan(setting, name)
+    canonical = read_period(period).text
+    facts = lake.snapshot().read().select(list(SCHEMA))
+    if form is not None:
+        if not bodies:
+            raise UsageError(
+                "没有说明报表发给谁 / nobody is asked",
+                doing=f"issue the form {form}",
+                expected="--body 单位，可重复 / --body, once or more",
+                next_step="加 --body",
+            )
+        asked = _form(setting, form)
+        named = [catalog.bodies[one] for one in sorted({_body(setting, body, plan.place) for body in bodies})]
+        respondents = [Respondent(body=one.id, body_name=one.name, place=one.place) for one in named]
+        owed = issue_form(asked, catalog, respondents, period=canonical, due=due, facts=facts, asked_on=asked_on)
+    else:
+        if due is None:
+            raise UsageError(
+                "没有说明报送截止日 / no return-by day",
+                doing="issue the forms of a plan's cycle",
+                expected="--due 年-月-日",
+                next_step="加 --due",
+            )
+        owed = owed_by(
+            plan,
+            catalog,
+            period=canonical,
+            due=due,
+            facts=facts,
+            asked_on=asked_on,
+            reporter=None if reporter is None else _body(setting, reporter, plan.place),
+            every_division=every_division,
+        )
+        if bodies is not None:
+            asked_of = {issue.body for issue in owed.issues}
+            chosen = {_body(setting, body, plan.place, also=asked_of) for body in bodies}
+            kept = tuple(issue for issue in owed.issues if issue.body in chosen)
+            owed = Owed(issues=kept, findings=owed.findings)
+    if not owed.issues:
+        raise UsageError(
+            "没有要发的报表：方案没有要求这些单位报数 / nobody owes anything",
+            doing="issue forms",
+            expected="a plan whose targets name bodies, or --body 方案中的单位",
+            next_step="dafeng plan responsibility 看各单位的目标，或用 --form 发法定报表",
+        )
+    return owed
+
+
+def keep_issues(
+    setting: Setting,
+    issues: Sequence[FormIssue],
+    *,
+    plan: str,
+    period: str,
+    asked_on: date,
+    catalog: str,
+    form: str | None = None,
+) -> str:
+    """Keep what was asked as a run, and return its name; the same issues again are the same run.
+
+    Parameters
+    ----------
+    setting : Setting
+    issues : sequence of FormIssue
+    plan : str
+        Plan id.
+    period : str
+        Canonical period.
+    asked_on : date
+    catalog : str
+        Digest of the catalog from which the issues were made.
+    form : str, optional
+        Statutory form.
+
+    Raises
+    ------
+    NoWorkspaceError
+        There is no workspace to keep it in.
+    """
+    workspace, _ = need_workspace(setting)
+    asked_for = json.dumps([issue.model_dump(mode="json") for issue in issues], ensure_ascii=False, indent=1)
+    digest = hashlib.sha256(asked_for.encode()).hexdigest()[:12]
+    run = f"{_ISSUED}-{form or plan}-{period.replace('..', 'to')}-{digest}"
+    manifest = {
+        "format": 1,
+        "kind": _ISSUED,
+        "plan": plan,
+        "form": form,
+        "period": period,
+        "asked_on": asked_on.isoformat(),
+        "issues": len(issues),
+        "catalog": catalog,
+    }
+    save_run(workspace, run, manifest, {_ASKED: asked_for.encode()})
+    return run
 
 
 def issue_forms(
@@ -134,52 +277,18 @@ def issue_forms(
     UnknownNameError
         No such form or body.
     """
-    workspace, lake = need_workspace(setting)
     catalog, plan = setting.catalog, chosen_plan(setting, name)
-    canonical = read_period(period).text
-    facts = lake.snapshot().read().select(list(SCHEMA))
-    if form is not None:
-        if not bodies:
-            raise UsageError(
-                "没有说明报表发给谁 / nobody is asked",
-                doing=f"issue the form {form}",
-                expected="--body 单位，可重复 / --body, once or more",
-                next_step="加 --body",
-            )
-        asked = _form(setting, form)
-        named = [catalog.bodies[one] for one in sorted({_body(setting, body, plan.place) for body in bodies})]
-        respondents = [Respondent(body=one.id, body_name=one.name, place=one.place) for one in named]
-        owed = issue_form(asked, catalog, respondents, period=canonical, due=due, facts=facts, asked_on=asked_on)
-    else:
-        if due is None:
-            raise UsageError(
-                "没有说明报送截止日 / no return-by day",
-                doing="issue the forms of a plan's cycle",
-                expected="--due 年-月-日",
-                next_step="加 --due",
-            )
-        owed = owed_by(
-            plan,
-            catalog,
-            period=canonical,
-            due=due,
-            facts=facts,
-            asked_on=asked_on,
-            reporter=None if reporter is None else _body(setting, reporter, plan.place),
-            every_division=every_division,
-        )
-        if bodies is not None:
-            asked_of = {issue.body for issue in owed.issues}
-            chosen = {_body(setting, body, plan.place, also=asked_of) for body in bodies}
-            kept = tuple(issue for issue in owed.issues if issue.body in chosen)
-            owed = Owed(issues=kept, findings=owed.findings)
-    if not owed.issues:
-        raise UsageError(
-            "没有要发的报表：方案没有要求这些单位报数 / nobody owes anything",
-            doing="issue forms",
-            expected="a plan whose targets name bodies, or --body 方案中的单位",
-            next_step="dafeng plan responsibility 看各单位的目标，或用 --form 发法定报表",
-        )
+    owed = forms_owed(
+        setting,
+        name,
+        period=period,
+        due=due,
+        asked_on=asked_on,
+        form=form,
+        bodies=bodies,
+        reporter=reporter,
+        every_division=every_division,
+    )
     out.mkdir(parents=True, exist_ok=True)
     archives: dict[str, Path] = {}
     of_body = owed.by_body()
@@ -187,20 +296,10 @@ def issue_forms(
         listener("写报表 / forms", done, len(of_body))
         (out / file).write_bytes(content)
         archives[body] = out / file
-    asked_for = json.dumps([issue.model_dump(mode="json") for issue in owed.issues], ensure_ascii=False, indent=1)
-    digest = hashlib.sha256(asked_for.encode()).hexdigest()[:12]
-    run = f"{_ISSUED}-{form or plan.id}-{canonical.replace('..', 'to')}-{digest}"
-    manifest = {
-        "format": 1,
-        "kind": _ISSUED,
-        "plan": plan.id,
-        "form": form,
-        "period": canonical,
-        "asked_on": asked_on.isoformat(),
-        "issues": len(owed.issues),
-        "catalog": catalog.digest,
-    }
-    save_run(workspace, run, manifest, {_ASKED: asked_for.encode()})
+    canonical = read_period(period).text
+    run = keep_issues(
+        setting, owed.issues, plan=plan.id, period=canonical, asked_on=asked_on, catalog=catalog.digest, form=form
+    )
     return Issued(run, owed, archives)
 
 
@@ -242,6 +341,8 @@ def read_returns(
     review: Review = Review.APPROVED,
     kind: ObservationKind | None = None,
     dry_run: bool = False,
+    issues: Mapping[str, FormIssue] | None = None,
+    key: str = "",
     listener: Listener = silent,
 ) -> tuple[Returned, ...]:
     """Read returned forms, keep them and their answers, and publish their figures; every filled cell ends in a stated fate.
@@ -259,6 +360,11 @@ def read_returns(
         How the figures came about; as each form says where None.
     dry_run : bool
         Nothing is kept.
+    issues : mapping by id, optional
+        What was asked; all issues that the workspace keeps where None.
+    key : str
+        Further name of the decision behind this return: the same file under another key is another return, so that a
+        correction back to what stood first counts.
 
     Raises
     ------
@@ -268,7 +374,9 @@ def read_returns(
         No such body.
     """
     workspace, lake = need_workspace(setting)
-    asked: dict[str, FormIssue] | None = {issue.id: issue for issue in issues_of(setting)} or None
+    asked: dict[str, FormIssue] | None = (
+        {issue.id: issue for issue in issues_of(setting)} or None if issues is None else dict(issues)
+    )
     if body is not None:
         senders = {issue.body for issue in (asked or {}).values()}
         sender = _body(setting, body, workspace.settings.place, also=senders)
@@ -285,7 +393,7 @@ def read_returns(
         if read.accepted and not dry_run and read.issue is not None:
             document = workspace.put_document(file)
             said = hashlib.sha256(
-                f"{document} {read.issue.id} {read.issue.version} {review.value} {kind or ''}".encode()
+                f"{document} {read.issue.id} {read.issue.version} {review.value} {kind or ''}{key}".encode()
             ).hexdigest()[:32]
             if read.frame.height:
                 frame = read.frame if kind is None else read.frame.with_columns(kind=pl.lit(kind.value))
@@ -304,14 +412,33 @@ def read_returns(
     return tuple(results)
 
 
-def where_returns_stand(setting: Setting, *, as_of: date, runs: Sequence[str] | None = None) -> Standing:
-    """Return who was asked, who answered, and who is to be chased on a day."""
+def where_returns_stand(
+    setting: Setting,
+    *,
+    as_of: date,
+    runs: Sequence[str] | None = None,
+    issues: Sequence[FormIssue] | None = None,
+    waiting: pl.DataFrame | None = None,
+) -> Standing:
+    """Return who was asked, who answered, and who is to be chased on a day.
+
+    Parameters
+    ----------
+    setting : Setting
+    as_of : date
+    runs : sequence of str, optional
+        Issues of forms; all of the workspace where None.
+    issues : sequence of FormIssue, optional
+        What was asked, in place of `runs`.
+    waiting : DataFrame of `ANSWER_SCHEMA`, optional
+        Answers that were sent in and wait for review: they count as answered.
+    """
     workspace, lake = need_workspace(setting)
-    issues = issues_of(setting, runs)
+    issues = issues_of(setting, runs) if issues is None else tuple(issues)
     kept = [
         pl.read_parquet(run.folder / _ANSWERS) for run in find_runs(workspace) if run.manifest.get("kind") == _RETURNED
     ]
-    answers = pl.concat([pl.DataFrame(schema=ANSWER_SCHEMA), *kept])
+    answers = pl.concat([pl.DataFrame(schema=ANSWER_SCHEMA), *kept, *([] if waiting is None else [waiting])])
     datasets = sorted({issue.dataset for issue in issues})
     indicators = sorted({line.indicator for issue in issues for line in issue.lines if line.indicator})
     held = lake.snapshot().read(as_of=as_of, indicators=indicators)

@@ -134,6 +134,8 @@ def lay_over(setting: Setting, *, measures: Mapping[str, Measure], sources: Mapp
     catalog = copy.copy(setting.catalog)
     catalog.measures = {**catalog.measures, **measures}
     catalog.sources = {**catalog.sources, **sources}
+    said = [one.model_dump_json() for one in (*measures.values(), *sources.values())]
+    catalog.digest = hashlib.sha256("\n".join([catalog.digest, *said]).encode()).hexdigest()
     return replace(setting, catalog=catalog)
 
 

@@ -19,7 +19,7 @@ from dafeng.catalog.plan_schemas import Plan
 from dafeng.catalog.schemas import Body, Indicator
 from dafeng.catalog.yaml_writing import entry_yaml, sections_yaml
 from dafeng.intake import read_document
-from dafeng.intake.review_reading import read_review_paper
+from dafeng.intake.review_reading import ReviewEntry, ReviewPaper, read_review_paper
 from dafeng.plans.assembling import SOURCE, AssembledPlan, assemble_plan, plan_id_of
 from dafeng.plans.read_records import ReadPlan
 from dafeng.plans.reading import NO_PLAN, is_plan, read_plan
@@ -31,11 +31,15 @@ __all__ = [
     "PlanFromFile",
     "SavedPlan",
     "TakenReview",
+    "accept_sure",
     "decisions_of",
+    "document_text",
+    "lay_over",
     "plan_of",
     "read_plan_file",
     "read_plan_review",
     "save_plan",
+    "take_answers",
 ]
 
 
@@ -102,6 +106,7 @@ def read_plan_file(
     plan_id: str | None = None,
     place: str | None = None,
     exclude_lexicon: frozenset[str] = frozenset(),
+    named: str | None = None,
     listener: Listener = silent,
 ) -> PlanFromFile:
     """Read a plan document and lay over it what people have decided about this plan.
@@ -119,6 +124,8 @@ def read_plan_file(
         Place id, name or code, where the document does not say.
     exclude_lexicon : frozenset of str
         Names to read without.
+    named : str, optional
+        File name under which somebody handed in a document that lies under its digest.
     listener : Listener
 
     Raises
@@ -131,7 +138,8 @@ def read_plan_file(
         No such place.
     """
     known = None if place is None else setting.catalog.places.resolve(place).id
-    document = _named(setting, read_document(path, listener=listener))
+    document = read_document(path, listener=listener)
+    document = _named(setting, document) if named is None else replace(document, file=named)
     listener("读取方案 / read the plan", 0, None)
     reading = read_plan(document, setting.catalog.without(_is_draft), exclude_lexicon=exclude_lexicon)
     if known is None and reading.outline.head.place is None and not is_plan(reading):
@@ -338,9 +346,116 @@ def read_plan_review(
             on=on,
             earlier=earlier,
         )
-    decisions = _with_decisions(setting, plan.id, taken.decisions)
-    assembled = _assembled(setting, read.document, read.reading, plan.id, plan.place, decisions, on)
-    return TakenReview(replace(read, assembled=assembled), document, taken, decisions)
+    read, decisions = lay_over(setting, read, taken.decisions, as_of=on)
+    return TakenReview(read, document, taken, decisions)
+
+
+def document_text(setting: Setting, sha256: str, *, named: str) -> DocumentText:
+    """Return the text of a document that the workspace keeps.
+
+    Parameters
+    ----------
+    setting : Setting
+    sha256 : str
+        Digest under which it is kept.
+    named : str
+        Its file name.
+
+    Raises
+    ------
+    UnknownNameError
+        The workspace does not keep it.
+    InputError
+        It cannot be read.
+    """
+    workspace, _ = need_workspace(setting)
+    return replace(read_document(workspace.document(sha256)), file=named)
+
+
+def take_answers(
+    setting: Setting,
+    read: PlanFromFile,
+    answers: Sequence[ReviewEntry],
+    *,
+    by: str,
+    on: date,
+    earlier: Sequence[PlanDecision] = (),
+) -> ReviewRead:
+    """Take decisions that were not made on paper, by the same rules: each ends as a decision or with a finding.
+
+    Parameters
+    ----------
+    setting : Setting
+    read : PlanFromFile
+        The reading that was looked at.
+    answers : sequence of ReviewEntry
+        Key of the item (`ReviewItem.key`, empty for an addition) and texts by field, as in a row of the review workbook:
+        ``verdict``, ``reason``, ``new_value`` …
+    by : str
+        Who decides.
+    on : date
+        Day of the decisions.
+    earlier : sequence of PlanDecision
+        Decisions that were made but are not kept in the workspace yet.
+    """
+    plan_id = read.assembled.plan.id
+    paper = ReviewPaper(
+        file=read.document.file,
+        form="page",
+        plan=plan_id,
+        document=read.document.sha256,
+        listed=(),
+        entries=tuple(answers),
+    )
+    return read_review(
+        paper,
+        document=read.document,
+        reading=read.reading,
+        catalog=setting.catalog,
+        plan_id=plan_id,
+        by=by,
+        on=on,
+        earlier=_with_decisions(setting, plan_id, earlier),
+    )
+
+
+def accept_sure(
+    setting: Setting,
+    read: PlanFromFile,
+    above: float,
+    *,
+    by: str,
+    on: date,
+    earlier: Sequence[PlanDecision] = (),
+) -> ReviewRead:
+    """Accept every target and duty that is at least so sure and that nobody has decided upon; see `take_answers`.
+
+    Raises
+    ------
+    UsageError
+        `above` lies outside 0 to 1.
+    """
+    plan_id = read.assembled.plan.id
+    return accept_above(
+        above,
+        document=read.document,
+        reading=read.reading,
+        catalog=setting.catalog,
+        plan_id=plan_id,
+        by=by,
+        on=on,
+        earlier=_with_decisions(setting, plan_id, earlier),
+    )
+
+
+def lay_over(
+    setting: Setting, read: PlanFromFile, new: Sequence[PlanDecision], *, as_of: date
+) -> tuple[PlanFromFile, tuple[PlanDecision, ...]]:
+    """Return a reading with new decisions laid over it too, and all decisions about the plan, as `save_plan` takes them."""
+    plan = read.assembled.plan
+    decisions = _with_decisions(setting, plan.id, new)
+    assembled = _assembled(setting, read.document, read.reading, plan.id, plan.place, decisions, as_of)
+    return replace(read, assembled=assembled), decisions
 
 
 def plan_of(setting: Setting, name: str, *, as_of: date, place: str | None = None) -> Plan:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -26,13 +28,10 @@ from dafeng.reports.wording import joined, number_zh
 from dafeng.workflow.portfolio import PortfolioAnswer, answer_question, curve_of, question_of
 from dafeng.workflow.setting import Setting
 
-__all__ = ["NO_PORTFOLIO", "facts_of_answer", "portfolio_for_report"]
+__all__ = ["PORTFOLIO", "facts_of_answer", "portfolio_for_report"]
 
-NO_PORTFOLIO: Final = (
-    "最小成本措施组合",
-    "方案未承诺达峰、目录没有本地区的人口等参数，或方案期限已过，本报告未作测算。",
-)
-"""Convention printed where there is no portfolio."""
+PORTFOLIO: Final = "最小成本措施组合"
+"""Name of the chapter, for the convention that says why there is none."""
 _TONNES: Final = 1e4
 _MONEY: Final = 1e8
 _ROUNDS: Final = 4
@@ -45,10 +44,28 @@ _SEED: Final = 20260101
 _HELD_UNITS: Final = {"grid_factor": "千克/千瓦时"}
 
 
+@dataclass(frozen=True)
+class _Case:
+    """What an answer rests on: the content, the plan and the first open year; the setting only carries the content."""
+
+    digest: str
+    plan: str
+    place: str
+    first: int
+    setting: Setting = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def _answer(case: _Case) -> PortfolioAnswer | NoPortfolio:
+    """Return the answer of a case; several reports of one plan ask for it (the city's, each body's)."""
+    question = question_of(case.setting, [case.place], plan=case.plan, first=case.first)
+    return answer_question(case.setting, question, most_rounds=_ROUNDS)
+
+
 def portfolio_for_report(
     setting: Setting, plan: Plan, *, year: int, pathways: PathwayFacts | None, draws: int = _DRAWS
-) -> PortfolioFacts | None:
-    """Return what the chapter on the cheapest portfolio is made from; None where there is nothing to choose for.
+) -> PortfolioFacts | str:
+    """Return what the chapter on the cheapest portfolio is made from; why there is none, in Chinese, where there is none.
 
     Parameters
     ----------
@@ -61,15 +78,24 @@ def portfolio_for_report(
     draws : int
         Draws of the portfolio's probability.
     """
-    if plan.peak is None or pathways is None or year + 1 > plan.peak.by:
-        return None
+    if plan.peak is None:
+        return "方案没有承诺达峰年，本报告未作测算。"
+    if pathways is None:
+        return "目录没有本地区的人口等参数，本报告未作测算。"
+    if year + 1 > plan.peak.by:
+        return f"承诺的达峰年{plan.peak.by}年以前已没有可选的年份，本报告未作测算。"
     try:
-        question = question_of(setting, [plan.place], plan=plan.id, first=year + 1)
-        answer = answer_question(setting, question, most_rounds=_ROUNDS)
-    except (NotEnoughDataError, UnknownNameError, NotConvergedError):
-        return None
+        answer = _answer(_Case(setting.catalog.digest, plan.id, plan.place, year + 1, setting))
+    except (NotEnoughDataError, UnknownNameError) as error:
+        return f"参数或费用不全（{error.problem}），本报告未作测算。"
+    except NotConvergedError as error:
+        return f"求解没有收敛（{error.problem}），本报告不列结果。"
     if isinstance(answer, NoPortfolio):
-        return None
+        return (
+            "在现有措施、上限和年增幅内，没有能同时满足方案目标和达峰承诺的组合："
+            + "；".join(answer.infeasible.says[:4])
+            + "。"
+        )
     return facts_of_answer(setting, answer, pathways=pathways, draws=draws)
 
 
@@ -145,7 +171,7 @@ def facts_of_answer(
         },
         uncounted="",
         measures=measures,
-        binding=_binding(found),
+        binding=binding_words(found),
         targets=len({one.because for one in problem.conditions if one.kind is ConditionKind.TARGET}),
         duties=tuple(DutyPrice(duty.zh, duty.saving / _MONEY, duty.avoided / _TONNES) for duty in answer.duties),
         payers=tuple(
@@ -175,7 +201,7 @@ def facts_of_answer(
         rounds=len(found.rounds),
         confirmed=found.confirmed,
         left=found.chosen.broken,
-        carbon_price=_carbon_price(found),
+        carbon_price=carbon_prices(found),
         grades={
             grade: count for grade in "ABCD" if (count := sum(one.grade == grade for one in used))
         },
@@ -217,8 +243,18 @@ def _chances(found: Portfolio, pathways: PathwayFacts | None, by: int, draws: in
     return chances, share
 
 
-def _binding(found: Portfolio) -> tuple[tuple[str, str], ...]:
-    """Return what binds besides the plan's duties, years of one limit together."""
+def binding_words(found: Portfolio) -> tuple[tuple[str, str], ...]:
+    """Return what binds besides the plan's duties, dearest first, years of one limit together.
+
+    Parameters
+    ----------
+    found : Portfolio
+
+    Returns
+    -------
+    tuple of (str, str)
+        What it asks, and in which years.
+    """
     years: dict[str, list[int]] = {}
     words: dict[str, str] = {}
     for one in found.solution.binding:
@@ -237,8 +273,13 @@ def _binding(found: Portfolio) -> tuple[tuple[str, str], ...]:
     return tuple(said)
 
 
-def _carbon_price(found: Portfolio) -> dict[int, float]:
-    """Return the carbon price by year where a condition on emissions binds, at the value of its year."""
+def carbon_prices(found: Portfolio) -> dict[int, float]:
+    """Return the carbon price by year where a condition on emissions binds, CNY/t at the value of its year.
+
+    Parameters
+    ----------
+    found : Portfolio
+    """
     solution = found.solution
     prices = solution.carbon_price_then if solution.carbon_price_then is not None else solution.carbon_price
     return {

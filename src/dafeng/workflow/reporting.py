@@ -52,7 +52,7 @@ from dafeng.workflow.checkup import checkup_for_report
 from dafeng.workflow.ledger_report import NO_LEDGERS, ledgers_for_report
 from dafeng.workflow.metering_report import NO_METERING, metering_for_report
 from dafeng.workflow.path_report import NO_PATHWAYS, pathways_for_report
-from dafeng.workflow.portfolio_report import NO_PORTFOLIO, portfolio_for_report
+from dafeng.workflow.portfolio_report import PORTFOLIO, portfolio_for_report
 from dafeng.workflow.setting import Setting
 
 __all__ = ["FORMATS", "BuiltReport", "ReportKind", "build_report", "narrative_outline", "render", "write_paper"]
@@ -208,18 +208,24 @@ class _Chapters:
     checkup: CheckUpFacts | None = None
     metering: MeteringFacts | None = None
     pathways: PathwayFacts | None = None
-    portfolio: PortfolioFacts | None = None
+    portfolio: PortfolioFacts | str = ""
+    """Why there is none, where there is none."""
 
     def lacking(self) -> tuple[tuple[str, str], ...]:
         """Return the remarks on what is not there."""
+        none = (PORTFOLIO, self.portfolio) if isinstance(self.portfolio, str) and self.portfolio else None
         remarks = (
-            (self.carbon, NO_ACCOUNT),
-            (self.pathways, NO_PATHWAYS),
-            (self.portfolio, NO_PORTFOLIO),
-            (self.ledgers, NO_LEDGERS),
-            (self.metering, NO_METERING),
+            NO_ACCOUNT if self.carbon is None else None,
+            NO_PATHWAYS if self.pathways is None else None,
+            none,
+            NO_LEDGERS if self.ledgers is None else None,
+            NO_METERING if self.metering is None else None,
         )
-        return tuple(remark for chapter, remark in remarks if chapter is None)
+        return tuple(remark for remark in remarks if remark is not None)
+
+    def given(self) -> dict[str, Any]:
+        """Return the chapters as the report takes them."""
+        return {name: None if isinstance(chapter, str) else chapter for name, chapter in vars(self).items()}
 
     def manifest(self) -> dict[str, Any]:
         """Return what the manifest of the run says of the chapters."""
@@ -228,7 +234,7 @@ class _Chapters:
             said["carbon"] = self.carbon.manifest()
         if self.pathways is not None:
             said["pathways"] = self.pathways.manifest()
-        if self.portfolio is not None:
+        if isinstance(self.portfolio, PortfolioFacts):
             said["portfolio"] = self.portfolio.manifest()
         if self.ledgers is not None:
             said["ledgers"] = self.ledgers.manifest()
@@ -297,7 +303,7 @@ def _october(
         asked,
         lineage=None if lake is None else _lineage(lake.snapshot(), _lineage_ids(judged.rows)),
         prefectures=[assess(setting, plan.id, place=child.id, as_of=as_of, known_at=known_at) for child in children],
-        **({} if asked.scope is OctoberScope.BODY else vars(chapters)),
+        **({} if asked.scope is OctoberScope.BODY else chapters.given()),
     )
 
 

@@ -197,6 +197,8 @@ def test_divide_consult_answer_publish_and_judge(
     )
     after = values(by_target(taken)["retrofit-yearly"])
     assert after["dongwan"] == proposed
+    (changed,) = [one for one in taken["findings"] if one["name"] == "workflow.consultation.agreed-changed"]
+    assert "西坡区" in changed["sentence"]  # agreed to less than it now gets
     assert sum(round(10 * value) for value in after.values()) == 1200
     assert Path("定稿.docx").is_file()
     assert (own / "runs" / taken["run"]).is_dir()
@@ -271,6 +273,19 @@ def test_no_consultation_goes_out_about_a_part(own: Path, capsys: pytest.Capture
     assert not Path("c.xlsx").exists()
     assert not list((own / "runs").glob("consultation-*"))
     capsys.readouterr()
+
+
+def test_the_same_division_is_sent_again_with_another_day_or_just_again(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("path", "allocate", *TWO, "--consult", "--out", "c.xlsx")
+    first = answer(capsys, *words, "--due", "2026-11-10")
+    later = answer(capsys, *words, "--due", "2026-11-20")
+    assert first["consultation"] != later["consultation"]
+    assert answer(capsys, *words, "--due", "2026-11-10")["consultation"] == first["consultation"]
+    assert run("path", "allocate", *TWO, "--consult", "--due", "2026-10-01", "--out", "d.xlsx", "-q") == 2
+    assert "早于发出日" in capsys.readouterr().err
+    assert not Path("d.xlsx").exists()
 
 
 def test_each_member_gets_its_own_book_and_books_are_read_together(

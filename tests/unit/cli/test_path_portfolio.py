@@ -40,6 +40,7 @@ def test_the_cheapest_portfolio_in_tables_and_as_data(capsys: pytest.CaptureFixt
     told = capsys.readouterr()
     assert "最小成本组合" in told.out
     assert "方案要求的代价" in told.out
+    assert "碳价（排放条件的对偶值，当年值）：" in told.out
     assert "与情景模型最大相差" in told.err
     assert "pathways.portfolio.grade-c" in told.err
 

@@ -286,3 +286,13 @@ def test_methods_stand_side_by_side_with_ranges_and_reasons() -> None:
     assert land.fairness[0].ratio == pytest.approx(8 / (1 / 6))  # c has 8 a head, a 1/6
     assert "乙县" in old.reason
     assert old.values == {}
+
+
+def test_shares_are_listed_by_official_code_and_those_without_one_last() -> None:
+    codes = {"a": "", "b": "370203", "c": "370202"}
+    given = problem()
+    coded = given.model_copy(
+        update={"members": tuple(one.model_copy(update={"code": codes[one.id]}) for one in given.members)}
+    )
+    assert [share.member for share in allocate(coded).shares] == ["c", "b", "a"]
+    assert allocate(coded).values() == allocate(given).values()

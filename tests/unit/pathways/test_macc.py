@@ -112,6 +112,14 @@ def test_a_curve_of_a_place() -> None:
     assert curve.area == pytest.approx(sum(step.unit_cost * step.abatement for step in curve.together))
     assert any(step.unit_cost < 0 for step in curve.together)  # negative costs are shown
     assert any("C 级" in note for note in curve.notes)
+    assert any("上网" in note for note in curve.notes)  # what roofs sell is money here and no abatement
+    assert not any("所选口径" in note for note in curve.notes)
+    levels = choices.floor.copy()
+    levels[choices.row("waste_heat")] += 0.01
+    assert any(
+        "所选口径" in note
+        for note in cost_curve(catalog(), choices, year=2035, view="direct", effects=effects, levels=levels).notes
+    )
     photovoltaics = [next(step for step in part if step.measure == "roof_pv_urban") for part in (curve.alone, curve.together)]  # fmt: skip
     assert photovoltaics[0].abatement == pytest.approx(photovoltaics[1].abatement)  # nothing shares with roofs
     with pytest.raises(InputError, match="2026"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -229,6 +231,38 @@ def test_energy_without_a_price_makes_the_cost_unknown() -> None:
     assert one.measure == "electric_cooking"
     assert "lpg" in one.why
     assert costs.known.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"classes": ("public",)}, "城镇居住建筑、农村居住建筑"), ({"zones": ("hot_summer",)}, "不适用于这里的气候区")],
+)
+def test_a_cost_for_other_buildings_or_climates_does_not_make_a_measure_free(
+    change: dict[str, tuple[str, ...]], said: str
+) -> None:
+    choices, effects = choices_of("jilin"), effects_of("jilin")
+    row = choices.row("led_lighting")
+    measure = choices.measures[row]
+    narrow = measure.model_copy(update={"costs": (measure.costs[0].model_copy(update=change),)})
+    mended = replace(choices, measures=(*choices.measures[:row], narrow, *choices.measures[row + 1 :]))
+    costs = measure_costs(catalog(), mended, effects)
+    (why,) = [one.why for one in costs.uncosted if one.measure == "led_lighting"]
+    assert said in why
+    assert np.isnan(costs.cost[row]).all()
+    assert costs.known[choices.row("roof_pv_urban")]
+
+
+def test_lamps_of_homes_do_not_cost_what_lamps_of_offices_do() -> None:
+    choices, effects = choices_of("qingdao"), effects_of("qingdao")
+    costs = measure_costs(catalog(), choices, effects)
+    row, at = choices.row("led_lighting"), 3
+    classes = choices.book.axes.members("building_class")
+    area = effects.counts["area", ""][:, at]
+    homes = sum(float(area[which]) for which, one in enumerate(classes) if "residential" in one)
+    index = 1.002  # 2022 to 2023
+    yearly = index * 0.06 / 1.06 / (1 - 1.06**-8) * (35.0 * (float(area.sum()) - homes) + 6.0 * homes)
+    assert costs.charge[row, at, at] == pytest.approx(yearly)
+    assert costs.cost[row].max() < 0  # light that halves its power pays for itself
 
 
 def test_grades_are_the_lowest_and_conclusions_say_so() -> None:
