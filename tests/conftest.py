@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-settings.register_profile("ci", max_examples=30, derandomize=True, deadline=None)
+settings.register_profile("ci", max_examples=20, derandomize=True, deadline=None)
 settings.register_profile("soak", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ci")
 
