@@ -9,6 +9,7 @@ from django.db import transaction
 
 from dafeng.web.audit.services import SYSTEM, record
 from dafeng.web.jobs.models import Job, JobState
+from dafeng.web.outbox.services import put
 from web.world import World
 
 
@@ -35,9 +36,16 @@ def make_entry(world: World, scope: str) -> dict[str, Any]:
         return {"number": record("test.done", ("test", "1"), by=SYSTEM).number}
 
 
+def make_item(world: World, scope: str) -> dict[str, Any]:
+    """Return something that waits to be published."""
+    with transaction.atomic():
+        return {"pk": put("none", f"none:{scope}", {}).pk}
+
+
 SUBJECTS: Final[dict[str, Callable[[World, str], dict[str, Any]]]] = {
     "job": make_job,
     "own-job": make_own_job,
     "audit": make_entry,
+    "outbox": make_item,
 }
 PERSONAL: Final[frozenset[str]] = frozenset({"own-job"})

@@ -17,8 +17,8 @@ def _disclosure(world: Any, which: str) -> dict[str, Any]:
         place=place,
         as_of="2026-09-15",
         content={"title": "x", "place": place, "counts": [], "rows": []},
-        digest=place,
-        disclosed_by=next(iter(world.users.values())),
+        digest=f"{place} {which}",
+        disclosed_by=world.somebody_else(),
     )
     return {"number": row.pk}
 

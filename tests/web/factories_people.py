@@ -70,7 +70,7 @@ def token(world: World, scope: str) -> dict[str, Any]:
 
 def place(world: World, scope: str) -> dict[str, Any]:
     """Return the place of a scope, and an indicator of which there may be facts."""
-    return {"place": world.place(scope), "indicator": next(iter(house().catalog.indicators)).id}
+    return {"place": world.place(scope), "indicator": next(iter(house().catalog.indicators))}
 
 
 SUBJECTS: Final[dict[str, Callable[[World, str], dict[str, Any]]]] = {

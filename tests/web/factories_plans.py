@@ -17,6 +17,7 @@ from dafeng.web.plans.models import (
     TaskEvidence,
     TaskWork,
 )
+from dafeng.web.plans.task_services import follow_plans
 from web.world import World
 
 PLANS: Final = {"own": "dongwan-2025", "neighbour": "dongwan-2025", "foreign": "xipo-2025", "above": "demo-city-2024"}
@@ -52,6 +53,7 @@ def make_reading(world: World, scope: str) -> Reading:
 
 def make_task(world: World, scope: str) -> TaskWork:
     """Return a task for which the organisation of a scope answers."""
+    follow_plans()
     organisation = world.organisation(scope)
     if not organisation.body:
         organisation.body = f"body-of-{organisation.code}"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 from datetime import date
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import openpyxl
 import polars as pl
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from dafeng.base.form import FormEntry
-
+from dafeng.statistics.owed import Respondent, issue_form
 from dafeng.web.access.actions import Role
 from dafeng.web.access.refusal import RefusedError
 from dafeng.web.audit.services import verify_chain
@@ -360,7 +362,8 @@ def test_forms_of_a_plan_are_issued_once_more_and_what_was_sent_in_stays(writing
     assert Assignment.objects.get(pk=rows["demo-city-justice"].pk).due == date(2026, 4, 30)
     assert Assignment.objects.get(pk=rows[body].pk).due == date(2026, 3, 31)
     assignment_link(assignment=rows["demo-city-justice"], organisation=bureau, **owner)
-    with pytest.raises(RefusedError):
+    Assignment.objects.filter(pk=rows["demo-city-justice"].pk).update(state="draft")
+    with pytest.raises(RefusedError, match="已有单位在填"):
         assignment_link(assignment=rows["demo-city-justice"], organisation=bureau, **owner)
     with pytest.raises(PermissionDenied):
         round_issue(proposal=later, **acting(world.user(Role.PLAN_OWNER, "foreign")))
@@ -381,3 +384,123 @@ def test_a_kill_between_the_workspace_and_the_database_leaves_one_batch(
     assert deliver() == 1
     assert house().facts_version() == version
     assert Submission.objects.get().published is not None
+
+
+def test_lists_ask_the_database_the_same_number_of_times_however_long(
+    world: World, django_assert_max_num_queries: Any
+) -> None:
+    places = [place for place in sorted(house().places_below("demo-city")) if place != "demo-city-dongwan"]
+    one = make_assignment(world)
+    make_submission(world)
+    issues = [water_issue(place, body=f"b{number}") for place in places for number in range(4)]
+    issued(world, issues, place="demo-city")
+    assert Assignment.objects.count() > 30
+    client = world.of(Role.PLAN_OWNER, "above")
+    reviewer = world.of(Role.REVIEWER, "above")
+    for path, most in (
+        ("/returns/", 11),
+        ("/returns/?state=late", 11),
+        ("/returns/coverage/", 11),
+        ("/returns/rounds/", 9),
+        (f"/returns/rounds/{one.round_id}/", 16),
+        ("/returns/chase/", 14),
+    ):
+        client.get(path)
+        with django_assert_max_num_queries(most):
+            assert client.get(path).status_code == 200, path
+    with django_assert_max_num_queries(9):
+        page = reviewer.get("/returns/review/").content.decode()
+    assert "1 份待审核" in page
+    assert world.of(Role.REVIEWER, "foreign").get(f"/returns/{one.pk}/").status_code == 404
+    assert world.of(Role.REPORTER, "foreign").post(f"/returns/{one.pk}/save/").status_code == 404
+
+
+def test_a_chase_paper_names_who_has_not_sent_and_counts_what_waits_for_review(world: World) -> None:
+    one = make_submission(world).assignment
+    late = issued(world, [water_issue("demo-city-qinghe")], place="demo-city", form="x")[0]
+    client = world.of(Role.PLAN_OWNER, "above")
+    page = client.get("/returns/chase/").content.decode()
+    assert late.body_name in page
+    assert f"/returns/{one.pk}/" not in page
+    assert "168" in page  # 31 March to 15 September
+    for ending in ("docx", "xlsx"):
+        answer = client.get(f"/returns/chase.{ending}?period=2025")
+        assert answer.content[:2] == b"PK"
+        assert answer.headers["Content-Disposition"].startswith("attachment; filename*=utf-8''")
+    book = openpyxl.load_workbook(io.BytesIO(answer.content))
+    said = [str(cell.value) for sheet in book for row in sheet.iter_rows() for cell in row if cell.value]
+    assert any(late.body_name in text for text in said)
+
+
+def test_evidence_is_kept_and_offered_as_a_download_also_after_it_was_taken_off(writing_world: World) -> None:
+    world = writing_world
+    one = make_assignment(world)
+    client = world.client(reporter(world))
+    line = one.sheet.read().lines[0].id
+    svg = SimpleUploadedFile("x.svg", b"<svg onload='alert(1)'/>")
+    assert "不接收" in client.post(f"/returns/{one.pk}/evidence/", {"files": svg}, follow=True).content.decode()
+    pdf = SimpleUploadedFile("../台账.pdf", b"%PDF-1.4 x")
+    client.post(f"/returns/{one.pk}/evidence/", {"files": pdf, "line": line})
+    file = one.evidence.get()
+    assert file.name == "台账.pdf"
+    assert body_of(client.get(f"/returns/evidence/{file.pk}/")) == b"%PDF-1.4 x"
+    row = submitted(world, one)
+    services.submission_withdraw(submission=row, **acting(reporter(world)))
+    client.post(f"/returns/evidence/{file.pk}/remove/")
+    assert one.evidence.filter(removed_at__isnull=True).count() == 0
+    assert body_of(client.get(f"/returns/submissions/{row.pk}/evidence/{file.pk}/")) == b"%PDF-1.4 x"
+
+
+def body_of(answer: Any) -> bytes:
+    """Return what a download holds, read to its end."""
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    content = b"".join(answer.streaming_content)
+    for close in answer._resource_closers:
+        close()
+    return content
+
+
+def test_a_form_with_a_subject_a_row_goes_by_its_workbook(writing_world: World, tmp_path: Path) -> None:
+    world = writing_world
+    catalog = house().catalog
+    form = next(one for one in catalog.forms.values() if one.layout == "rows" and one.subject == "building")
+    who = Respondent(body="dongwan-housing", body_name="东湾区住建局", place="demo-city-dongwan")
+    issue = issue_form(form, catalog, [who], period="2025", due=date(2026, 3, 31)).issues[0]
+    linked = {"dongwan-housing": world.organisation("own")}
+    one = issued(world, [issue], place="demo-city", form=form.id, linked=linked)[0]
+    client = world.client(reporter(world))
+    assert "一行一个对象" in client.get(f"/returns/{one.pk}/").content.decode()
+    book = openpyxl.load_workbook(io.BytesIO(client.get(f"/returns/{one.pk}/form.xlsx").content))
+    sheet = book.worksheets[0]
+    codes = {cell.value: cell for row in sheet.iter_rows() for cell in row}
+    for line in issue.lines:
+        if line.type == "text":
+            codes[line.id].offset(row=2).value = "某楼"
+    book.save(tmp_path / "rows.xlsx")
+    with (tmp_path / "rows.xlsx").open("rb") as stream:
+        assert client.post(f"/returns/{one.pk}/upload/", {"file": stream}).status_code == 302
+    page = client.get(f"/returns/{one.pk}/").content.decode()
+    assert "某楼" in page
+    assert "rows.xlsx" in page
+
+
+def test_a_form_of_five_hundred_lines_opens_and_saves_a_line_fast(world: World) -> None:
+    issue = water_issue("demo-city-qinghe", body="long")
+    lines = [
+        line.model_copy(update={"id": f"{index:03d}-{line.id[4:]}"})
+        for index, line in enumerate((issue.lines * 40)[:500], start=1)
+    ]
+    linked = {"long": world.organisation("own")}
+    one = issued(world, [issue.model_copy(update={"lines": tuple(lines)})], place="demo-city", form="l", linked=linked)[
+        0
+    ]
+    fill(world, one)
+    client = world.client(reporter(world))
+    client.get(f"/returns/{one.pk}/")
+    started = process_time()
+    assert client.get(f"/returns/{one.pk}/").status_code == 200
+    opened = process_time()
+    sent = {f"base-{lines[0].id}": base_of(Draft.objects.get(assignment=one).cells[lines[0].id])}
+    client.post(f"/returns/{one.pk}/save/", sent | {f"value-{lines[0].id}": "7"}, headers={"HX-Request": "true"})
+    assert opened - started < 2.0
+    assert process_time() - opened < 2.0

@@ -27,6 +27,8 @@ __all__ = [
     "HINTS",
     "IDENTITY",
     "LINE_SCHEMA",
+    "FormEntry",
+    "FormFilling",
     "FormIssue",
     "FormLine",
     "FormSubject",
@@ -219,6 +221,37 @@ class FormIssue(Record):
     def dataset(self) -> str:
         """Dataset id of the answers."""
         return return_dataset(self.body)
+
+
+class FormEntry(Record):
+    """What a body wrote on one line of a form, as written."""
+
+    value: str = ""
+    """Text of the cell of this period's value."""
+    reason: str = ""
+    """Code or words of the reason for a gap."""
+    note: str = ""
+    """Remark."""
+
+    @property
+    def blank(self) -> bool:
+        """Whether nothing was written.
+
+        Examples
+        --------
+        >>> FormEntry(value=" ").blank, FormEntry(note="停用").blank
+        (True, False)
+        """
+        return not (self.value.strip() or self.reason.strip() or self.note.strip())
+
+
+class FormFilling(Record):
+    """What a body wrote on a form of lines."""
+
+    entries: dict[str, FormEntry] = Field(default_factory=dict)
+    """Entries by id of the line."""
+    head: dict[str, str] = Field(default_factory=dict)
+    """Head fields, by field."""
 
 
 def guide_rows(issue: FormIssue) -> tuple[tuple[str, ...], ...]:

@@ -28,7 +28,7 @@ from dafeng.intake.form_rows import RowsReader
 from dafeng.intake.reading import read_sheets
 from dafeng.intake.sheets import Limits, Sheet, cell_name, file_digest
 
-__all__ = ["FORM_CELLS_SCHEMA", "FormReturn", "join_returns", "read_form"]
+__all__ = ["FORM_CELLS_SCHEMA", "FormReturn", "answers_of", "join_returns", "read_form"]
 
 FORM_CELLS_SCHEMA: Final[dict[str, pl.DataType]] = dict.fromkeys(
     ("sheet", "cell", "text", "fate", "findings"), pl.String()
@@ -136,7 +136,7 @@ def read_form(
     if not accepted:
         cells.refuse_all()
         answers = [answer.refused() for answer in answers]
-    return _result(path, issue, accepted, answers, head, cells, recorded_at.astimezone(UTC), review)
+    return answers_of(file_digest(path), path.name, issue, accepted, answers, head, cells, recorded_at, review)
 
 
 def _read_sheet(reader: LineReader | RowsReader, sheet: Sheet, rows: Rows, cells: FormCells, *, guide: bool) -> None:
@@ -217,8 +217,9 @@ def _fates_of_rest(
                     cells.problem("form.cell.stray", sheet.name, row, column, text, "stray", value=text[:60])
 
 
-def _result(
-    path: Path,
+def answers_of(
+    document: str,
+    file: str,
     issue: FormIssue | None,
     accepted: bool,
     answers: list[RowAnswer],
@@ -227,7 +228,22 @@ def _result(
     recorded_at: datetime,
     review: Review,
 ) -> FormReturn:
-    document = file_digest(path)
+    """Return what came of a form from the answers to its lines.
+
+    Parameters
+    ----------
+    document, file : str
+        SHA-256 and name of what was read.
+    issue : FormIssue or None
+    accepted : bool
+        Whether figures may be taken.
+    answers : list of RowAnswer
+    head : dict
+    cells : FormCells
+    recorded_at : datetime, aware
+    review : Review
+    """
+    recorded_at = recorded_at.astimezone(UTC)
     published = _reported_on(head)
     asked: dict[str, list[Any]] = {name: [] for name in ANSWER_SCHEMA}
     facts: dict[str, list[Any]] = {name: [] for name in SCHEMA}
@@ -261,7 +277,7 @@ def _result(
             "sheet": answer.sheet,
             "cell": at,
             "document": document,
-            "file": path.name,
+            "file": file,
             "recorded_at": recorded_at,
         }
         for name, value in given.items():
@@ -284,7 +300,7 @@ def _result(
             facts[name].append(row.get(name))
         detail = {"form": issue.form, "issue": issue.id, "line": line.id, "unit": answer.unit, "note": answer.note}
         told = json.dumps({name: text for name, text in detail.items() if text}, ensure_ascii=False)
-        origin = (key, LineageKind.CELL.value, document, path.name, answer.sheet, at, answer.shown, told)
+        origin = (key, LineageKind.CELL.value, document, file, answer.sheet, at, answer.shown, told)
         for name, value in zip(LINEAGE_SCHEMA, origin, strict=True):
             lineage[name].append(value)
     return FormReturn(
@@ -297,7 +313,7 @@ def _result(
         head,
         cells.findings,
         document,
-        path.name,
+        file,
     )
 
 

@@ -306,16 +306,16 @@ def _sources(allocations: Sequence[Allocation]) -> Table:
     for one in allocations:
         problem = one.problem
         used = [*problem.criteria, *filter(None, (problem.weights, problem.present if problem.increase else None))]
-        names = {member.id: member.name for member in (*problem.members, *problem.zones)}
         for criterion in used:
-            for member, value in sorted(criterion.values.items()):
-                if member not in names:
+            for member in (*problem.listed, *problem.zones):
+                value = criterion.values.get(member.id)
+                if value is None:
                     continue
                 years = (
                     f"{value.years[0]}—{value.years[-1]}" if len(value.years) > 1 else "".join(map(str, value.years))
                 )
                 grade = value.grade + ("（待核）" if value.grade not in ("", "A") else "")
-                texts = (problem.label, names[member], criterion.title)
+                texts = (problem.label, member.name, criterion.title)
                 cells = [Cell(text=text) for text in texts]
                 cells.append(Cell(text=f"{value.value:.6g}", number=value.value, digits=4))
                 cells += [Cell(text=text) for text in (criterion.unit, years, value.source, grade)]

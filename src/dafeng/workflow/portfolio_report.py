@@ -28,7 +28,7 @@ from dafeng.reports.wording import joined, number_zh
 from dafeng.workflow.portfolio import PortfolioAnswer, answer_question, curve_of, question_of
 from dafeng.workflow.setting import Setting
 
-__all__ = ["PORTFOLIO", "facts_of_answer", "portfolio_for_report"]
+__all__ = ["PORTFOLIO", "binding_words", "carbon_prices", "facts_of_answer", "portfolio_for_report"]
 
 PORTFOLIO: Final = "最小成本措施组合"
 """Name of the chapter, for the convention that says why there is none."""

@@ -1,5 +1,7 @@
 """The app as Django knows it."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class Returns(AppConfig):
 
     name = "dafeng.web.returns"
     label = "returns"
+
+    def ready(self) -> None:
+        """Register what the outbox does."""
+        import_module("dafeng.web.returns.handlers")
