@@ -36,6 +36,7 @@ from dafeng.workflow.portfolio import (
     portfolio_document,
     question_of,
 )
+from dafeng.workflow.portfolio_report import binding_words, carbon_prices
 from dafeng.workflow.setting import Setting
 
 __all__ = ["app"]
@@ -178,9 +179,11 @@ def _show_none(answer: NoPortfolio, *, as_json: bool) -> None:
     typer.echo("没有措施组合能同时满足各项条件 / no portfolio keeps all that is asked")
     for text in _by_year([one.says for one in found.conditions]):
         typer.echo(f"  不能同时满足：{text}")
+    alone = [one.says for one in found.relaxations if one.enough]
     for one in (*found.relaxations, *([found.jointly] if found.jointly else [])):
-        if one.enough:
+        if one.enough and (one is not found.jointly or not any(one.says in text for text in alone)):
             typer.echo(f"  {_least(one.says, len(one.amounts))}")
+    typer.echo("  以上按线性规划，情景模型里措施相互重叠，实际能达到的可能少一些：放宽后请再算一次")
     short = [one.says for one in found.relaxations if not one.enough]
     if short:
         typer.echo("  " + "".join(short))
@@ -274,6 +277,12 @@ def _show(here: Setting, answer: PortfolioAnswer, *, quiet: bool) -> None:
             [(duty.zh, _money(duty.saving), _tonnes(duty.avoided)) for duty in answer.duties],
             numbers=(1, 2),
         )
+    note("各方净支出按线性规划的斜率计，合计与表中由模型复核的净成本略有出入", quiet=quiet)
+    prices = carbon_prices(found)
+    named = "、".join(f"{one}年 {price:,.0f} 元/吨" for one, price in sorted(prices.items())[:_MOST_NAMED])
+    typer.echo(f"碳价（排放条件的对偶值，当年值）：{named or '0，达峰和上限不起约束作用'}")
+    for text, span in binding_words(found)[:_MOST_NAMED]:
+        typer.echo(f"起约束作用：{text}" + (f"（{span}）" if span else ""))
     last, costs = found.chosen, found.costs[0]
     note(
         f"与情景模型最大相差 {last.difference:.2%}（{last.year}年 {_tonnes(last.tonnes)} 万吨），{len(found.rounds)} 轮；"

@@ -57,7 +57,7 @@ def allocate(problem: AllocationProblem) -> Allocation:
     Returns
     -------
     Allocation
-        Shares in the order of the members' ids. For an amount they sum to the total in the last digit, and those of each
+        Shares in the order of the members' codes, then ids. For an amount they sum to the total in the last digit, and those of each
         year to that year's; for a rate their weighted mean is no worse than the target. Where criteria are unknown, bounds
         do not allow the total, or figures do not fit the last digit: findings of weight error and no shares.
 
@@ -127,9 +127,10 @@ class _Dividing:
         zones, said = zone_shares(problem, {share.member: share.value for share in shares})
         self.findings += said
         mean = self._mean(shares) if problem.kind is DividedKind.RATE else None
+        by_name = {share.member: share for share in shares}
         return Allocation(
             problem=problem,
-            shares=tuple(shares),
+            shares=tuple(by_name[member.id] for member in problem.listed),
             zones=tuple(zones),
             criterion_weights=self.weights,
             mean=mean,

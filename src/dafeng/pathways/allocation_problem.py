@@ -53,6 +53,8 @@ class Member(Record):
     """Place or body id."""
     name: str
     """Chinese name."""
+    code: str = ""
+    """Official code, in the order of which shares are listed; those without one come last, by id."""
     on_ground_of: tuple[str, ...] = ()
     """For a functional zone: divisions on whose ground it lies; it is shown and never summed."""
 
@@ -124,6 +126,11 @@ class AllocationProblem(Record):
     """How shares become whole units."""
 
     @property
+    def listed(self) -> tuple[Member, ...]:
+        """Members in the order in which they are shown: by official code, those without one last, by id."""
+        return tuple(sorted(self.members, key=lambda one: (not one.code, one.code, one.id)))
+
+    @property
     def falling(self) -> bool:
         """Whether less is better, by the comparator or the indicator."""
         if self.comparator in (Comparator.AT_MOST, Comparator.LESS_THAN):
@@ -172,7 +179,7 @@ class Allocation(Record):
     problem: AllocationProblem
     """What was asked."""
     shares: tuple[Share, ...] = ()
-    """In the order of the members' ids; empty where something stands in the way."""
+    """In the order of the members' codes, then ids; empty where something stands in the way."""
     zones: tuple[ZoneShare, ...] = ()
     """Of which in functional zones."""
     criterion_weights: dict[str, float] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ from dafeng.base.errors import InputError
 from dafeng.catalog.catalog import Catalog
 from dafeng.catalog.pathway_tables import year_row
 from dafeng.catalog.schemas import Grade
+from dafeng.pathways.outcome import VIEWS
 from dafeng.pathways.portfolio_costs import Costs, grade_sentence, measure_costs
 from dafeng.pathways.portfolio_effects import Effects, linearise, measured
 from dafeng.pathways.portfolio_levels import Choices
@@ -32,6 +33,7 @@ Totals = tuple[float, float]
 """Cost and abatement of a set of measures that act together."""
 
 _MOST_ROUNDS: Final = 25
+_PURCHASED: Final = ("purchased_electricity", "purchased_heat")
 _LEAST: Final = 1e-9
 _EQUAL: Final = 1e-6
 """Unit costs no further apart than this share of them are the same."""
@@ -313,6 +315,17 @@ def _step(account: _Account, row: int, cost: Floats, abatement: Floats) -> Curve
     )
 
 
+def _boundary_notes(effects: Effects, rows: Sequence[int], view: str) -> list[str]:
+    """Return where costs and abatement do not count the same, in Chinese."""
+    said = []
+    exported = [at for at, row in enumerate(effects.energy) if row[0] == "pv_exported"]
+    if effects.energy_effect[np.ix_(exported, list(rows))].any():
+        said.append("光伏余电上网计收入，减排只计自用部分，光伏的每吨费用因此偏低")
+    if not set(_PURCHASED) & set(VIEWS.get(view, (view,))):
+        said.append("减排只计所选口径，外购电力、热力不在其内；费用计全部能源，每吨费用不能与全口径的相比")
+    return said
+
+
 def cost_curve(
     catalog: Catalog,
     choices: Choices,
@@ -402,7 +415,12 @@ def cost_curve(
     titles = {measure.id: measure.title.zh for measure in choices.measures}
     said = grade_sentence(costs, [step.measure for step in together], titles=titles)
     circle = tuple(titles[choices.names[rows[one]]] for one in found.circle)
-    notes = [*costs.notes, *([said] if said else [])]
+    notes = [*costs.notes, *_boundary_notes(about, rows, view), *([said] if said else [])]
+    later = [step.title for step in singles if step.title in idle and step.cumulative > _LEAST]
+    if later:
+        notes.append(
+            f"{'、'.join(later)}当年不减排（施工用材的排放或当年的电网），到{int(base.years[-1])}年累计是减排的"
+        )
     if circle:
         notes.append(f"{'、'.join(circle)}的先后随前面的措施而变，没有稳定的次序，按最后一轮列出")
     return CostCurve(

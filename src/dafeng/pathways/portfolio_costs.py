@@ -51,6 +51,8 @@ _MATERIAL: Final = 0.01
 """A price matters to the grade where it makes this share of a measure's gross cost."""
 _RESPONSES: Final = ("retrofit_done", "outflow")
 _NAMED: Final = 6
+_NONE: Final = 1e-9
+"""Energy moved by no more than this share of the most is none."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,27 @@ def _why_unknown(measure: Measure) -> str | None:
     return None
 
 
+def _uncovered(axes: PathwayAxes, zone: str, effects: Effects, row: int, measure: Measure) -> str | None:
+    """Return what no cost is stated for: this climate zone, or building classes whose energy the measure changes."""
+    held = [cost for cost in measure.costs if cost.kind != "transfer" and cost.share > 0 and _holds(cost, zone)]
+    if not held:
+        return f"{measure.title.zh}的费用不适用于这里的气候区（{zone}）"
+    covered = {at for cost in held for at in _classes_of(axes, measure, cost)}
+    moved = np.abs(effects.energy_effect[:, row]).sum(axis=(1, 2))
+    bound = _NONE * moved.max(initial=0.0)
+    lacking = [
+        one
+        for at, one in enumerate(axes.members("building_class"))
+        if at not in covered
+        and any(kind[0] == one and size > bound for kind, size in zip(effects.energy, moved, strict=True))
+    ]
+    if not lacking:
+        return None
+    members = [axes.get("building_class", one) for one in lacking]
+    titles = "、".join(one.title.zh for one in members if one is not None)
+    return f"{measure.title.zh}没有{titles}的费用"
+
+
 def _parts(
     catalog: Catalog, settings: CostSettings, choices: Choices, effects: Effects, row: int, rate: float
 ) -> _Parts:
@@ -326,7 +349,11 @@ def measure_costs(
     rests: list[tuple[str, ...]] = []
     uncosted: list[UncostedMeasure] = []
     for row, measure in enumerate(choices.measures):
-        why = _why_unknown(measure) or _unpriced(prices, effects, row, measure)
+        why = (
+            _why_unknown(measure)
+            or _uncovered(axes, choices.book.settings.zone, effects, row, measure)
+            or _unpriced(prices, effects, row, measure)
+        )
         if why is not None:
             kept = any(item.measure.id == measure.id for item in choices.resolved.measures)
             uncosted.append(UncostedMeasure(measure.id, why, kept))
@@ -368,7 +395,7 @@ def measure_costs(
         discounted_to=int(years[0]),
         discount_rate=at,
         notes=(
-            f"{money.price_year}年价格，按{at:.1%}折现到{int(years[0])}年；投资按等额年费用分摊，期末余值不计入；能源按社会价格",
+            f"{money.price_year}年价格，按{at:.1%}折现到{int(years[0])}年；投资按等额年费用分摊，末年以后的年份不计费用也不计收益；能源按社会价格，节水、舒适等其他收益未计",
         ),
     )
 
@@ -380,7 +407,7 @@ def _energy_parts(prices: PriceTable, effects: Effects, row: int) -> Floats:
 
 def _unpriced(prices: PriceTable, effects: Effects, row: int, measure: Measure) -> str | None:
     moved = np.abs(effects.energy_effect[:, row]).sum(axis=(1, 2))
-    bound = 1e-9 * moved.max(initial=0.0)
+    bound = _NONE * moved.max(initial=0.0)
     found = [at for at, none in enumerate(prices.missing) if none and moved[at] > bound]
     if not found:
         return None
