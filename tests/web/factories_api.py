@@ -59,7 +59,11 @@ BODIES: Final[dict[str, Body]] = {
     "api:answer_task_order": sent(answer=""),
     "api:settle_task_order": sent(close=True),
     "api:issue_round": sent(
-        plan="dongwan-2025", period="2025", form="yearbook_water", bodies=["dongwan-housing"], due="2026-12-31"
+        plan="dongwan-2025",
+        period="2025",
+        form="yearbook_water",
+        bodies=["demo-city-dongwan-government"],
+        due="2026-12-31",
     ),
     "api:seal_round": sent(),
     "api:unseal_round": sent(),

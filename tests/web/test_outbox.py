@@ -48,9 +48,14 @@ def said(key: str = "k", kind: str = "publish") -> OutboxItem:
 def test_it_is_written_only_inside_a_decision() -> None:
     with pytest.raises(RuntimeError, match="inside the transaction"):
         put("publish", "k", {})
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
-        put("publish", "k", {})
-        raise ZeroDivisionError
+
+    def decides_and_fails() -> None:
+        with transaction.atomic():
+            put("publish", "k", {})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        decides_and_fails()
     assert not OutboxItem.objects.exists()
 
 

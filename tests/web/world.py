@@ -55,9 +55,12 @@ class World:
     ----------
     asking : User or None
         For whom subjects that belong to a person are made when the scope is "own".
+    nobody : Client
+        A browser in which nobody is signed in.
     """
 
     asking: User | None = None
+    nobody: Client = field(default_factory=Client)
     _organisations: dict[str, Organisation] = field(default_factory=dict)
     _users: dict[tuple[str, str], User] = field(default_factory=dict)
     _clients: dict[int, Client] = field(default_factory=dict)
@@ -124,6 +127,7 @@ class World:
         if user.pk not in self._clients:
             client = Client()
             client.force_login(user, backend=BACKEND)
+            client.get("/people/account/")  # notes once that the session is used
             self._clients[user.pk] = client
         return self._clients[user.pk]
 

@@ -39,6 +39,8 @@ COMMANDS: Final[dict[str, str]] = {
     "peak": "是否达峰 / whether a series has peaked",
     "path": "达峰情景：测算、比较、抽样、措施贡献、校准、导出 / pathways to the peak",
     "report": "责任分工表与年度报告 / responsibility list and yearly report",
+    "serve": "打开平台 / open the platform in the browser",
+    "web": "平台运维：数据库、管理员、审计、备份、自查 / operate the platform",
     "catalog": "目录：检查、指标、地方 / catalog",
     "doctor": "检查安装与工作区 / check the installation",
 }

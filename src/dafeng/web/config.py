@@ -7,7 +7,12 @@
 | `DAFENG_HOSTS` | host names that the platform answers to, comma-separated |
 | `DAFENG_HTTPS` | `1` behind HTTPS: secure cookies, HSTS, the proxy's `X-Forwarded-Proto` is believed |
 | `DAFENG_TODAY` | day taken as today, for demonstrations and tests |
+| `DAFENG_LEASE_SECONDS` | after how long a silent worker has lost its run; 60 |
+| `DAFENG_LOG_LEVEL` | least weight of a log line: `INFO` (every request), `WARNING` |
 | `DAFENG_SIGN_IN_ATTEMPTS` | failed sign-ins before a lock of 15 minutes |
+| `DAFENG_PASSWORD_DAYS` | days after which a password must be changed; 90, 0 for never |
+| `DAFENG_SECOND_FACTOR` | roles that need a second factor, comma-separated; `administrator,plan_owner,reviewer`, or `none` |
+| `DAFENG_OIDC_HOOK` | dotted path of a function from OIDC claims to a user (see `dafeng.web.people.oidc`) |
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from dafeng.base.errors import UsageError
+from dafeng.web.access.actions import Role
 
 __all__ = ["Config", "read_config", "secret_of"]
 
@@ -43,6 +49,12 @@ class Config:
     today : date or None
     attempts : int
         Failed sign-ins before a lock.
+    password_days : int
+        Days after which a password must be changed; 0 for never.
+    second_factor_roles : frozenset of str
+        Roles whose grant makes a second factor necessary.
+    oidc_hook : str
+        Dotted path; empty for none.
     """
 
     workspace: Path | None
@@ -51,6 +63,9 @@ class Config:
     https: bool
     today: date | None
     attempts: int
+    password_days: int
+    second_factor_roles: frozenset[str]
+    oidc_hook: str
 
 
 def read_config(environment: Mapping[str, str]) -> Config:
@@ -74,9 +89,10 @@ def read_config(environment: Mapping[str, str]) -> Config:
     try:
         day = date.fromisoformat(today) if today else None
         attempts = int(environment.get("DAFENG_SIGN_IN_ATTEMPTS", "8"))
+        password_days = int(environment.get("DAFENG_PASSWORD_DAYS", "90"))
     except ValueError as error:
         raise UsageError(
-            f"DAFENG_TODAY or DAFENG_SIGN_IN_ATTEMPTS: {error}",
+            f"DAFENG_TODAY, DAFENG_SIGN_IN_ATTEMPTS or DAFENG_PASSWORD_DAYS: {error}",
             doing="read the environment",
             expected="a day as 2026-10-31, a whole number",
             next_step="set the variable anew",
@@ -89,7 +105,23 @@ def read_config(environment: Mapping[str, str]) -> Config:
         https=environment.get("DAFENG_HTTPS") == "1",
         today=day,
         attempts=attempts,
+        password_days=password_days,
+        second_factor_roles=_roles(environment.get("DAFENG_SECOND_FACTOR", "administrator,plan_owner,reviewer")),
+        oidc_hook=environment.get("DAFENG_OIDC_HOOK", ""),
     )
+
+
+def _roles(said: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in said.split(",") if name.strip()) - {"none"}
+    unknown = sorted(names - set(Role))
+    if unknown:
+        raise UsageError(
+            f"DAFENG_SECOND_FACTOR names no role by {', '.join(unknown)}",
+            doing="read the environment",
+            expected=f"some of {', '.join(Role)}, or none",
+            next_step="set the variable anew",
+        )
+    return names
 
 
 def _database(url: str | None, workspace: Path | None) -> dict[str, Any]:

@@ -51,7 +51,7 @@ MIDDLEWARE = [
     "dafeng.web.access.middleware.ContentSecurity",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "dafeng.web.access.middleware.Language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "simple_history.middleware.HistoryRequestMiddleware",
+    "dafeng.web.access.body.BodyLimit",
     "dafeng.web.access.middleware.Gate",
     "axes.middleware.AxesMiddleware",
 ]
@@ -78,17 +79,28 @@ AXES_FAILURE_LIMIT = CONFIG.attempts
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_LOCKOUT_CALLABLE = "dafeng.web.people.views.locked_out"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "dafeng.web.people.views.entrance.locked_out"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_SENSITIVE_PARAMETERS = ["key", "code", "csrfmiddlewaretoken"]
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
 OTP_TOTP_ISSUER = "达峰 dafeng"
-SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_AGE = SESSION_ABSOLUTE_SECONDS = 8 * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CONFIG.https
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = CONFIG.https
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_AGE = 365 * 86400
 CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "dafeng.web.access.pages.forged"
 SESSION_IDLE_SECONDS = 30 * 60
+PASSWORD_RESET_TIMEOUT = 3 * 86400
+DAFENG_PASSWORD_DAYS = CONFIG.password_days
+DAFENG_SECOND_FACTOR_ROLES = CONFIG.second_factor_roles
+DAFENG_OIDC_HOOK = CONFIG.oidc_hook
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -100,6 +112,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 << 20
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 DAFENG_LARGEST_UPLOAD = 64 << 20
+DAFENG_REMINDER_HOOK = os.environ.get("DAFENG_REMINDER_HOOK", "")
 
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
@@ -110,7 +123,7 @@ USE_I18N = True
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [_HERE / "static"]
-STATIC_ROOT = None if CONFIG.workspace is None else str(CONFIG.workspace / "web-static")
+STATIC_ROOT = None  # files come from the package itself
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 MEDIA_ROOT = ""
@@ -136,7 +149,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "dafeng.web.operation.logs.JsonLines"}},
     "handlers": {"out": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["out"], "level": "INFO"},
+    "root": {"handlers": ["out"], "level": os.environ.get("DAFENG_LOG_LEVEL", "INFO")},
     "loggers": {"axes": {"level": "ERROR"}, "django.request": {"level": "ERROR"}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -8,6 +8,8 @@ urlpatterns = [
     path("plans/", include("dafeng.web.plans.urls")),
     path("returns/", include("dafeng.web.returns.urls")),
     path("october/", include("dafeng.web.october.urls")),
+    path("jobs/", include("dafeng.web.jobs.urls")),
+    path("audit/", include("dafeng.web.audit.urls")),
     path("operation/", include("dafeng.web.operation.urls")),
     path("api/", include("dafeng.web.api.urls")),
 ]

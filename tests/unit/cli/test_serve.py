@@ -45,4 +45,5 @@ def test_a_database_is_made_and_its_audit_log_is_whole(tmp_path: Path) -> None:
         return done.stdout
 
     assert '"applied": [' in dafeng("web", "migrate", "--json")
+    assert (root / "web.sqlite3").stat().st_mode & 0o777 == 0o600
     assert '"faults": []' in dafeng("web", "audit", "--json")

@@ -51,6 +51,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: LiveServer) -> LiveServer:
+    """Serve after the test database is there: asked earlier, threads of the server would share one connection, and crash."""
+    return live_server
+
+
 @dataclass
 class Visitor:
     """Somebody with a browser. What goes wrong is collected and fails the test at its end."""
@@ -81,11 +87,13 @@ class Visitor:
         if not folder:
             return
         Path(folder).mkdir(parents=True, exist_ok=True)
+        found = list(self.faults)
         for kind, size in (("desk", DESK), ("phone", PHONE)):
             self.page.set_viewport_size(size)  # type: ignore[arg-type]
             self.page.screenshot(path=f"{folder}/{name}-{kind}.png", full_page=True)
         self.page.set_viewport_size(DESK)  # type: ignore[arg-type]
         self.page.pdf(path=f"{folder}/{name}-print.pdf", format="A4", print_background=True)
+        self.faults[:] = found  # the camera hides the caret by a style of its own, which the content policy refuses
 
 
 def _watch(visitor: Visitor) -> None:

@@ -109,6 +109,8 @@ class Gate:
     def _due(request: HttpRequest) -> str | None:
         """Return the route of what a user must do before anything else: the second factor, then a new password."""
         user = request.user
+        if not user.is_authenticated:
+            return None
         if user.needs_second_factor and not user.is_verified():
             return "people:second-factor"
         return "people:password" if password_is_due(user) else None
@@ -162,7 +164,7 @@ class Language:
         """Handle a request."""
         chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
         language = chosen if chosen in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
-        request.LANGUAGE_CODE = language  # type: ignore[attr-defined]
+        request.LANGUAGE_CODE = language
         with translation.override(language):
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-__all__ = ["bad_request", "forbidden", "not_found", "server_error"]
+__all__ = ["bad_request", "forbidden", "forged", "not_found", "server_error"]
 
 
 def _page(request: HttpRequest, status: int, title: str, says: str, then: str) -> HttpResponse:
@@ -27,6 +27,11 @@ def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
     return _page(
         request, 403, _("没有权限"), _("您的角色不能进行这项操作。"), _("如需办理，请联系本单位管理员增加授权。")
     )
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form that was not sent from a page of this platform, or from one that is too old."""
+    return _page(request, 403, _("页面已过期"), _("为防止他人冒用，这次提交没有受理。"), _("请回到原页面刷新后重新提交。"))
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:

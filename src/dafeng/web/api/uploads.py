@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import polars as pl
 from django.conf import settings
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from ninja import File, Form, Schema
 from ninja.files import UploadedFile
+from pydantic import Field
 
-from dafeng.base.errors import InputError
 from dafeng.web.access.routing import reach_of_request
-from dafeng.web.api.core import GuardedRouter, api, guarded
+from dafeng.web.api.core import Fault, GuardedRouter, api, guarded, too_large
+from dafeng.web.api.paging import Name
 from dafeng.web.audit.services import actor_of, record
 from dafeng.web.house import house
 from dafeng.workflow.facts import ImportOptions, import_with_fates
@@ -23,27 +27,57 @@ from dafeng.workflow.metering import MeterRegister, open_house, read_register
 from dafeng.workflow.metering_import import push_readings
 
 router = GuardedRouter(tags=["uploads"])
-_MOST_READINGS = 8 << 20
+_PIECE = 5_000
 
 
 class ImportIn(Schema):
     """How a table is read; what is left out is found in the file."""
 
-    adapter: str | None = None
-    dataset: str | None = None
-    place: str | None = None
-    period: str | None = None
-    unit: str | None = None
-    indicator: str | None = None
-    sheet: str | None = None
+    adapter: Name | None = None
+    dataset: Name | None = None
+    place: Name | None = None
+    period: Name | None = None
+    unit: Name | None = None
+    indicator: Name | None = None
+    sheet: Name | None = None
     dry_run: bool = False
+    fates: Literal["all", "refused", "none"] = Field(
+        "all", description="答复哪些格的去向：全部、没有采用的、不要 / whose fate is answered"
+    )
+
+
+class FateOut(Schema):
+    """What became of a cell, or of a row that was set aside."""
+
+    sheet: str | None
+    row: int | None
+    cell: str | None
+    fate: str
+    findings: str | None
 
 
 class ImportOut(Schema):
     """What became of a table."""
 
     outcome: dict[str, Any]
-    fates: list[dict[str, Any]]
+    fates: list[FateOut]
+
+
+class PushIn(Schema):
+    """Readings: a batch, or a bare list of them."""
+
+    batch: str = ""
+    zone: str = ""
+    readings: list[dict[str, Any]]
+
+
+class PushOut(Schema):
+    """What became of a batch: counts by fate, and every row that was not accepted."""
+
+    batch: str
+    counts: dict[str, int]
+    rows: list[dict[str, Any]]
+    problems: list[dict[str, Any]]
 
 
 def _kept(upload: UploadedFile, folder: Path) -> Path:
@@ -51,7 +85,7 @@ def _kept(upload: UploadedFile, folder: Path) -> Path:
 
     Raises
     ------
-    InputError
+    HttpError
         It is larger than is taken.
     """
     ending = re.sub(r"[^a-z0-9.]", "", Path(upload.name or "").suffix.lower())[:8]
@@ -61,22 +95,25 @@ def _kept(upload: UploadedFile, folder: Path) -> Path:
         for chunk in upload.chunks():
             size += len(chunk)
             if size > settings.DAFENG_LARGEST_UPLOAD:
-                raise InputError(
-                    f"文件超过 {settings.DAFENG_LARGEST_UPLOAD >> 20} MB / too large",
-                    doing="take an upload",
-                    expected=f"at most {settings.DAFENG_LARGEST_UPLOAD} bytes",
-                    next_step="分成几个文件上传 / send it in parts",
-                )
+                raise too_large(settings.DAFENG_LARGEST_UPLOAD)
             stream.write(chunk)
     return path
 
 
+def _told(outcome: dict[str, Any], fates: pl.DataFrame) -> Iterator[bytes]:
+    """Yield the answer piece by piece: half a million fates are never one string."""
+    yield b'{"outcome":' + json.dumps(outcome, ensure_ascii=False).encode() + b',"fates":['
+    for number, piece in enumerate(fates.iter_slices(_PIECE)):
+        yield (b"," if number else b"") + piece.write_json().encode().strip()[1:-1]
+    yield b"]}"
+
+
 @router.post("/facts/import", response=ImportOut)
 @guarded("facts.import")
-def import_facts(request: HttpRequest, file: File[UploadedFile], options: Form[ImportIn]) -> ImportOut:
+def import_facts(request: HttpRequest, file: File[UploadedFile], options: Form[ImportIn]) -> StreamingHttpResponse:
     """导入数据表：每一格都有去向；`dry_run` 只检查 / import a table; every cell ends in a stated fate."""
     given = options.dict()
-    dry_run = bool(given.pop("dry_run"))
+    dry_run, wanted = bool(given.pop("dry_run")), given.pop("fates")
     reach = reach_of_request(request)
     with tempfile.TemporaryDirectory(prefix="dafeng-upload-") as folder:
         path = _kept(file, Path(folder))
@@ -93,21 +130,27 @@ def import_facts(request: HttpRequest, file: File[UploadedFile], options: Form[I
         with transaction.atomic():
             kept = {name: said[name] for name in ("file", "document", "accepted", "refused", "appended", "superseded")}
             record("facts.imported", ("document", outcome.document), by=actor_of(request, "facts.import"), after=kept)
-    return ImportOut(outcome=said, fates=fates.to_dicts())
+    if wanted == "refused":
+        fates = fates.filter(pl.col("fate") != "accepted")
+    elif wanted == "none":
+        fates = fates.clear()
+    return StreamingHttpResponse(_told(said, fates), content_type="application/json; charset=utf-8")
 
 
-@router.post("/readings")
-@guarded("readings.push")
+_PUSH_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"type": "object", **PushIn.model_json_schema()}}},
+    }
+}
+
+
+@router.post("/readings", response=PushOut, openapi_extra=_PUSH_BODY)
+@guarded("readings.push", body="json")
 def push(request: HttpRequest) -> Any:
-    """推送仪表读数：每一行都有去向；同一批次重发只算一次 / push readings; a batch sent twice counts once."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > _MOST_READINGS:
-        raise InputError(
-            "推送超过 8 MB / too large",
-            doing="take readings",
-            expected="at most 8 MB and 100,000 readings",
-            next_step="分批推送 / send several batches",
-        )
+    """推送仪表读数：没有采用的行逐行答复；同一批次重发只算一次 / push readings; a batch sent twice counts once."""
     here, reach = house(), reach_of_request(request)
+    body = request.body
     meters = open_house(here.setting())
     known = read_register(here.setting(), meters)
     places = reach.places("readings.push") | {
@@ -128,8 +171,20 @@ def push(request: HttpRequest) -> Any:
         ledger=known.ledger,
         findings=known.findings,
     )
-    pushed = push_readings(here.setting(), request.body, here.now(), register=allowed)
+    pushed = push_readings(here.setting(), body, here.now(), register=allowed)
+    answer = pushed.answer()
+    if pushed.status != 200:
+        first = pushed.findings[0]
+        fault = Fault(
+            code=first.name,
+            problem=first.sentence,
+            doing="take readings",
+            expected=first.expected,
+            next_step=first.next_step,
+            where=answer["problems"],
+        )
+        return api.create_response(request, fault.dict(), status=pushed.status)
     with transaction.atomic():
-        counts = pushed.answer()["counts"]
-        record("readings.pushed", ("batch", pushed.batch[:120]), by=actor_of(request, "readings.push"), after=counts)
-    return api.create_response(request, pushed.answer(), status=pushed.status)
+        by = actor_of(request, "readings.push")
+        record("readings.pushed", ("batch", pushed.batch[:120]), by=by, after=answer["counts"])
+    return answer

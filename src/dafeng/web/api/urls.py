@@ -7,15 +7,15 @@ from typing import Any
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, URLResolver, path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
-from dafeng.web.access.routing import PUBLIC, RouteRule, needs
-from dafeng.web.api import account, status, uploads
-from dafeng.web.api.core import api
+from dafeng.web.access.routing import PUBLIC, RouteRule, needs, public
+from dafeng.web.api import account, jobs, log, plans, reports, returns, status, tasks, uploads
+from dafeng.web.api.core import api, missing
 
-api.add_router("", account.router)
-api.add_router("", status.router)
-api.add_router("", uploads.router)
+for _module in (account, status, plans, tasks, returns, reports, jobs, log, uploads):
+    api.add_router("", _module.router)
 
 
 @needs("account.use")
@@ -41,4 +41,5 @@ _patterns, _app, _namespace = api.urls
 urlpatterns = [
     path("v1/openapi.json", description, name="openapi"),
     path("v1/", (_opened(_patterns), _app, _namespace)),
+    path("v1/<path:rest>", public(csrf_exempt(missing)), name="missing"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +18,7 @@ from dafeng.web.audit.models import AuditEntry, AuditHead
 if TYPE_CHECKING:
     from dafeng.web.people.models import User
 
-__all__ = ["Actor", "AuditFault", "actor_of", "record", "verify_chain"]
+__all__ = ["Actor", "Anchor", "AuditFault", "actor_of", "record", "verify_chain"]
 
 START: Final = "0" * 64
 _FIELDS: Final = (
@@ -157,8 +157,28 @@ class AuditFault:
     says: str
 
 
-def verify_chain(*, first: int = 1, previous: str = START) -> Iterator[AuditFault]:
+@dataclass(frozen=True)
+class Anchor:
+    """An end of the chain as it was noted elsewhere at some time: on a frozen report, in a backup.
+
+    Attributes
+    ----------
+    number, digest : int, str
+    where : str
+        Where it is noted.
+    """
+
+    number: int
+    digest: str
+    where: str
+
+
+def verify_chain(
+    *, first: int = 1, previous: str = START, anchors: Iterable[Anchor] = (), using: str = "default"
+) -> Iterator[AuditFault]:
     """Yield every row that was changed, is missing or was put in, and an end that is not that of the head.
+
+    Whoever may write the database can also write the whole chain anew; only an end that was noted elsewhere shows that.
 
     Parameters
     ----------
@@ -166,9 +186,18 @@ def verify_chain(*, first: int = 1, previous: str = START) -> Iterator[AuditFaul
         Number from which to check.
     previous : str
         Digest before it.
+    anchors : iterable of Anchor
+        Ends noted elsewhere; each must still stand in the chain.
+    using : str
+        Database.
     """
     expected, number = previous, first
-    rows = AuditEntry.objects.filter(number__gte=first).order_by("number").values(*_FIELDS, "digest")
+    noted: dict[int, list[Anchor]] = {}
+    for anchor in anchors:
+        noted.setdefault(anchor.number, []).append(anchor)
+    for stray in AuditEntry.objects.using(using).filter(number__lt=1).values_list("number", flat=True)[:10]:
+        yield AuditFault(stray, f"不应有第 {stray} 条：序号从 1 开始")
+    rows = AuditEntry.objects.using(using).filter(number__gte=first).order_by("number").values(*_FIELDS, "digest")
     for row in rows.iterator(chunk_size=2000):
         if row["number"] != number:
             yield AuditFault(number, f"缺少第 {number} 至 {row['number'] - 1} 条")
@@ -176,7 +205,14 @@ def verify_chain(*, first: int = 1, previous: str = START) -> Iterator[AuditFaul
             yield AuditFault(row["number"], "与上一条的摘要接不上")
         if digest_of(row) != row["digest"]:
             yield AuditFault(row["number"], "内容与摘要不符，已被改动")
+        for anchor in noted.pop(row["number"], ()):
+            if anchor.digest != row["digest"]:
+                yield AuditFault(row["number"], f"与{anchor.where}记下的摘要不符：此条或之前的内容被整体改写")
         expected, number = row["digest"], row["number"] + 1
-    head = AuditHead.objects.filter(id=1).first()
+    head = AuditHead.objects.using(using).filter(id=1).first()
+    if head is None and number > first:
+        yield AuditFault(number - 1, "没有链尾记录，日志可能被截断")
     if head is not None and (head.number, head.digest) != (number - 1, expected):
         yield AuditFault(head.number, f"链尾应为第 {head.number} 条，实为第 {number - 1} 条")
+    for anchor in (one for at, ones in sorted(noted.items()) if at >= first for one in ones):
+        yield AuditFault(anchor.number, f"{anchor.where}记有第 {anchor.number} 条，日志里没有：末尾被截断")

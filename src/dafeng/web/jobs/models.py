@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-__all__ = ["Job", "JobState"]
+__all__ = ["Job", "JobState", "WorkerBeat"]
 
 
 class JobState(models.TextChoices):
@@ -64,3 +64,19 @@ class Job(models.Model):
     def active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in (JobState.QUEUED, JobState.RUNNING)
+
+
+class WorkerBeat(models.Model):
+    """A worker was alive at a moment."""
+
+    name = models.CharField(max_length=80, primary_key=True)
+    seen_at = models.DateTimeField()
+    doing = models.CharField(max_length=160, blank=True)
+
+    class Meta:
+        """The last seen first."""
+
+        ordering: ClassVar = ["-seen_at"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,5 +1,7 @@
 """The app as Django knows it."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class October(AppConfig):
 
     name = "dafeng.web.october"
     label = "october"
+
+    def ready(self) -> None:
+        """Register what the worker does."""
+        import_module("dafeng.web.october.handlers")

@@ -17,6 +17,7 @@ from dafeng.reports.status_words import STATE_GROUPS, StateGroup, group_counts, 
 from dafeng.reports.wording import number_zh
 from dafeng.web.access.reach import Reach
 from dafeng.web.house import House, house
+from dafeng.web.words import state_word, word
 from dafeng.workflow.facts import read_facts, trace
 
 __all__ = [
@@ -128,7 +129,7 @@ def _line(here: House, row: TargetAssessment) -> TargetLine:
         row=row,
         group=group,
         tone=tone(group.code),
-        state=state_zh(here.catalog, row.status.value),
+        state=state_word(here.catalog, row.status.value),
         promised=row.phrase,
         latest=latest,
         bodies=tuple(dict.fromkeys(one.name for one in row.bodies)),
@@ -288,7 +289,7 @@ def disclosed_content(judged: Assessment, here: House | None = None) -> dict[str
                 "label": line.row.label,
                 "promised": line.promised,
                 "latest": line.latest,
-                "state": line.state,
+                "state": state_zh(here.catalog, line.row.status.value),
                 "tone": line.tone,
                 "deadline": line.row.deadline,
             }
@@ -298,8 +299,8 @@ def disclosed_content(judged: Assessment, here: House | None = None) -> dict[str
 
 
 def known_groups() -> list[tuple[str, str]]:
-    """Return code and Chinese name of the groups of states."""
-    return [(group.code, group.zh) for group in STATE_GROUPS]
+    """Return code and name, in the language of the page, of the groups of states."""
+    return [(group.code, word(group)) for group in STATE_GROUPS]
 
 
 def day_before(day: date) -> date:

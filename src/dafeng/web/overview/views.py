@@ -22,6 +22,7 @@ from dafeng.web.access.routing import needs, public, reach_of_request
 from dafeng.web.audit.services import actor_of
 from dafeng.web.due import DueItem
 from dafeng.web.house import house
+from dafeng.web.october import selectors as october_selectors
 from dafeng.web.overview import selectors, services
 from dafeng.web.overview.models import Disclosure
 from dafeng.web.plans import selectors as plan_selectors
@@ -66,7 +67,8 @@ def _changes(plan: Plan, place: str, judged: Assessment) -> list[selectors.Chang
 
 def _due(request: HttpRequest, day: date) -> list[DueItem]:
     reach = reach_of_request(request)
-    found = [*plan_selectors.due_for(reach, day), *return_selectors.due_for(reach, day)]
+    sources = (plan_selectors.due_for, return_selectors.due_for, october_selectors.due_for)
+    found = [item for due_for in sources for item in due_for(reach, day)]
     return sorted(found, key=lambda item: item.due)[:20]
 
 
@@ -114,6 +116,7 @@ def target_list(request: HttpRequest, plan: str) -> HttpResponse:
         "chapters": selectors.chapters_of(every),
         "bodies": selectors.bodies_of(every),
         "wanted": wanted,
+        "discloses": reach_of_request(request).can("public.disclose", place=chosen.place),
     }
     return render(request, "overview/targets.html", context)
 

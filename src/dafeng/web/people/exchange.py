@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import polars as pl
-import tablib
+import tablib  # type: ignore[import-untyped]
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db.models import QuerySet
@@ -42,7 +43,8 @@ HEADERS: Final = {
     "people": ("用户名", "姓名", "单位编号", "邮箱", "电话", "角色"),
 }
 KINDS: Final = tuple(HEADERS)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+TITLES: Final = {"username": "用户名", "name": "姓名", "email": "邮箱", "phone": "电话"}
+_FORMULA: Final = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,20 @@ class _Resource(ModelResource):  # type: ignore[misc]
     def __init__(self, by: Actor, reach: Reach) -> None:
         super().__init__()
         self.by, self.reach = by, reach
+        self.before: Any = None
+
+    def after_init_instance(self, instance: Any, new: bool, row: Mapping[str, Any], **_kwargs: Any) -> None:
+        """Keep how a record stood before its row."""
+        self.before = None if new else copy(instance)
 
     def skip_row(
-        self, instance: Any, original: Any, row: Mapping[str, str], import_validation_errors: Any = None
+        self, instance: Any, original: Any, row: Mapping[str, Any], import_validation_errors: Any = None
     ) -> bool:
         """Leave alone what stands as the row says."""
-        if original.pk is None or import_validation_errors:
+        if self.before is None or import_validation_errors:
             return False
-        return all(getattr(instance, name) == getattr(original, name) for name in self.compared) and not self.adds(
-            instance, row
-        )
+        same = all(getattr(instance, name) == getattr(self.before, name) for name in self.compared)
+        return same and not self.adds(instance, row)
 
     compared: ClassVar[tuple[str, ...]] = ()
 
@@ -184,7 +190,7 @@ class OrganisationResource(_Resource):
         if not self.reach.can("people.manage", place=row["地方"]):
             raise ValidationError(_("该地方不在您的管理范围内"))
         row["上级单位编号"] = _organisation(row["上级单位编号"]) if row["上级单位编号"] else None
-        if row["责任单位编号"] and row["责任单位编号"] not in {body.id for body in house().catalog.bodies}:
+        if row["责任单位编号"] and row["责任单位编号"] not in house().catalog.bodies:
             raise ValidationError(_("目录中没有责任单位“%(body)s”") % {"body": row["责任单位编号"]})
 
     def keep(self, instance: Organisation) -> None:
@@ -237,10 +243,7 @@ class PersonResource(_Resource):
             instance.full_clean(exclude=["password", "external_id"], validate_unique=False)
         except ValidationError as error:
             raise ValidationError(
-                [
-                    f"{User._meta.get_field(name).verbose_name}：{' '.join(said)}"
-                    for name, said in error.message_dict.items()
-                ]
+                [f"{TITLES.get(name, name)}：{' '.join(said)}" for name, said in error.message_dict.items()]
             ) from error
 
     def adds(self, instance: User, row: Mapping[str, Any]) -> bool:

@@ -82,7 +82,7 @@ def invite(username: str) -> str:
 
 
 def _organisation(place: str, name: str) -> Organisation:
-    bureau = [body for body in house().catalog.bodies if body.place == place and "住房" in body.name]
+    bureau = [body for body in house().catalog.bodies.values() if body.place == place and "住房" in body.name]
     title = name or (bureau[0].name if bureau else "平台管理")
     made, new = Organisation.objects.get_or_create(
         place=place,

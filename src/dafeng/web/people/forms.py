@@ -128,7 +128,7 @@ class OrganisationForm(forms.ModelForm):  # type: ignore[type-arg]
             self.instance.parent_id,
         )
         self.fields["parent"].empty_label = _("（无）")  # type: ignore[attr-defined]
-        bodies = [(body.id, body.name) for body in house().catalog.bodies if body.place in places]
+        bodies = [(body.id, body.name) for body in house().catalog.bodies.values() if body.place in places]
         present = self.instance.body
         if present and present not in dict(bodies):
             bodies.append((present, present))

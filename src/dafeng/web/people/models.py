@@ -50,8 +50,17 @@ class Organisation(models.Model):
 
         ordering: ClassVar = ["place", "code"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["place", "name"], name="organisation_name_in_place"),
-            models.UniqueConstraint(fields=["body"], condition=~Q(body=""), name="organisation_of_body"),
+            models.UniqueConstraint(
+                fields=["place", "name"],
+                name="organisation_name_in_place",
+                violation_error_message=_("同一地方已有同名单位。"),
+            ),
+            models.UniqueConstraint(
+                fields=["body"],
+                condition=~Q(body=""),
+                name="organisation_of_body",
+                violation_error_message=_("该责任单位已对应其他单位。"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -115,7 +124,7 @@ class User(AbstractBaseUser):
         for secret in settings.SECRET_KEY_FALLBACKS:
             yield self._session_digest(secret)
 
-    def _session_digest(self, secret: str | None = None) -> str:
+    def _session_digest(self, secret: str | bytes | None = None) -> str:
         said = f"{self.password}:{self.session_mark}"
         return salted_hmac("dafeng.web.people.session", said, secret=secret, algorithm="sha256").hexdigest()
 

@@ -74,7 +74,8 @@ def people_in_reach(reach: Reach, action: str = "people.read") -> QuerySet[User]
     places = reach.places(action)
     near = Q(organisation__place__in=places)
     if action == "people.read":
-        near |= Exists(Grant.objects.filter(user=OuterRef("pk"), place__in=places, revoked_at__isnull=True))
+        granted = Grant.objects.filter(user=OuterRef("pk"), place__in=places, revoked_at__isnull=True)
+        near |= Q(Exists(granted))
     return User.objects.filter(near).select_related("organisation")
 
 

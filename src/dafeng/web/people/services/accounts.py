@@ -9,7 +9,6 @@ import secrets
 from typing import Final
 
 import segno
-from axes.models import AccessAttempt
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db import transaction
@@ -41,7 +40,7 @@ class _LinkKeys(PasswordResetTokenGenerator):
 
     key_salt = "dafeng.web.people.link"
 
-    def _make_hash_value(self, user: User, timestamp: int) -> str:  # type: ignore[override]
+    def _make_hash_value(self, user: User, timestamp: int) -> str:
         return f"{user.pk}:{user.password}:{user.session_mark}:{user.is_active}:{timestamp}"
 
 
@@ -88,8 +87,8 @@ def sign_in_failed(request: HttpRequest, username: str) -> None:
     """Write down that a sign-in failed. A name that nobody has is not kept: it may be a password in the wrong field."""
     user = User.objects.filter(username=username[:60]).first()
     locked = bool(getattr(request, "axes_locked_out", False))
-    if locked and _locked_before(request, username):
-        return
+    if locked and getattr(request, "axes_failures_since_start", None) is None:
+        return  # the lock held already, and nobody looked at what was typed: it was told when it fell
     by = Actor(None, "（未登录）", "", None, *_of_request(request))
     with transaction.atomic():
         record(
@@ -99,11 +98,6 @@ def sign_in_failed(request: HttpRequest, username: str) -> None:
             at=house().now(),
             after={"username": user.username if user is not None else None},
         )
-
-
-def _locked_before(request: HttpRequest, username: str) -> bool:
-    """Return whether the attempt was refused unread, as the lock held already."""
-    return AccessAttempt.objects.filter(username=username).exists() and not getattr(request, "axes_credentials", None)
 
 
 def sign_out(request: HttpRequest) -> None:

@@ -57,7 +57,7 @@ def person_save(user: User, *, by: Actor, reach: Reach) -> User:
         if before is not None:
             check_manages(reach, before)
         _check_organisation(reach, user.organisation)
-        _check_second_factor(user)
+        _check_second_factor(user, before)
         user.username = User.normalize_username(user.username.strip())
         if before is None:
             user.set_unusable_password()
@@ -78,9 +78,12 @@ def person_save(user: User, *, by: Actor, reach: Reach) -> User:
     return user
 
 
-def _check_second_factor(user: User) -> None:
-    held = Grant.objects.filter(user=user, revoked_at__isnull=True) if user.pk is not None else Grant.objects.none()
-    if not user.needs_second_factor and any(needs_second_factor(role) for role in held.values_list("role", flat=True)):
+def _check_second_factor(user: User, before: User | None) -> None:
+    """Refuse to waive the second factor of somebody whose role asks for it."""
+    if before is None or user.needs_second_factor or not before.needs_second_factor:
+        return
+    roles = Grant.objects.filter(user=user, revoked_at__isnull=True).values_list("role", flat=True)
+    if any(needs_second_factor(role) for role in roles):
         raise RefusedError("person.second-factor", _("该人员的角色按规定必须用动态口令。"))
 
 

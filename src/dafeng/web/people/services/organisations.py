@@ -138,8 +138,10 @@ def organisations_from_bodies(
     """
     today = day or house().today()
     wanted = {place for place in places if reach is None or reach.can("people.manage", place=place)}
-    bodies = [body for body in house().catalog.bodies if body.place in wanted and _stands(body, today)]
-    made, linked, there = [], [], 0
+    bodies = [body for body in house().catalog.bodies.values() if body.place in wanted and _stands(body, today)]
+    made: list[str] = []
+    linked: list[str] = []
+    there = 0
     with transaction.atomic():
         known = set(Organisation.objects.filter(body__in=[body.id for body in bodies]).values_list("body", flat=True))
         named = {

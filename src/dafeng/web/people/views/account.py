@@ -18,7 +18,7 @@ from dafeng.web.audit.services import actor_of
 from dafeng.web.house import house
 from dafeng.web.people import tokens
 from dafeng.web.people.forms import CurrentPasswordForm, DeputyForm, TokenForm
-from dafeng.web.people.models import ApiToken, Grant, User
+from dafeng.web.people.models import ApiToken, Grant, Organisation, User
 from dafeng.web.people.policy import password_is_due
 from dafeng.web.people.selectors import abilities_of, grants_of
 from dafeng.web.people.services import accounts, grants
@@ -93,20 +93,13 @@ def _deputies(user: User) -> QuerySet[Grant]:
 def _colleagues(user: User, own: list[Grant]) -> QuerySet[User]:
     """Return who may be appointed: active people of the organisations of the own grants, of those above and those below."""
     line: set[int] = set()
+    below = {grant.organisation_id for grant in own}
     for grant in own:
-        row = grant.organisation
+        row: Organisation | None = grant.organisation
         while row is not None and row.pk not in line:
             line.add(row.pk)
             row = row.parent
-    below = {grant.organisation_id for grant in own}
-    for _depth in range(6):
-        more = (
-            set(type(own[0].organisation).objects.filter(parent__in=below).values_list("pk", flat=True))
-            if own
-            else set()
-        )
-        if more <= below:
-            break
+    while more := set(Organisation.objects.filter(parent__in=below).values_list("pk", flat=True)) - below:
         below |= more
     people = User.objects.filter(organisation__in=line | below, is_active=True).exclude(pk=user.pk)
     return people.select_related("organisation").order_by("organisation__code", "name")

@@ -76,7 +76,7 @@ def person_list(request: HttpRequest) -> HttpResponse:
     if asked:
         near = Q(username__icontains=asked) | Q(name__icontains=asked) | Q(organisation__name__icontains=asked)
         rows = rows.filter(near)
-    if role in Role:
+    if role in ROLE_NAMES:
         rows = rows.filter(pk__in=Grant.objects.filter(role=role, revoked_at__isnull=True).values("user"))
     if state in ("on", "off"):
         rows = rows.filter(is_active=state == "on")
@@ -85,7 +85,7 @@ def person_list(request: HttpRequest) -> HttpResponse:
         "q": asked,
         "role": role,
         "state": state,
-        "roles": ROLE_NAMES.items(),
+        "roles": list(ROLE_NAMES.items()),
         "manages": reach.can("people.manage"),
     }
     return render(request, "people/list.html", shown)
