@@ -29,6 +29,7 @@ QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--font-render-hinting=none",
 )  # fmt: skip
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"], "iframes": False}
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 
@@ -75,7 +76,7 @@ class Visitor:
 
     def check(self) -> None:
         """Look for what a screen reader would miss."""
-        found = Axe().run(self.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})
+        found = Axe().run(self.page, options=RULES)
         for fault in found.response["violations"]:
             nodes = "; ".join(" ".join(node["target"]) for node in fault["nodes"][:3])
             self.faults.append(f"axe {self.page.url}: {fault['id']} {fault['help']} at {nodes}")
@@ -120,8 +121,13 @@ def visit(chromium: Browser, live_server: LiveServer) -> Iterator[Callable[..., 
     """Give somebody a browser: `visit()` for the public, `visit(user)` signed in."""
     visitors: list[Visitor] = []
 
-    def open_for(user: User | None = None, *, expected: set[int] | None = None) -> Visitor:
-        context = chromium.new_context(viewport=DESK, locale="zh-CN", timezone_id="Asia/Shanghai")  # type: ignore[arg-type]
+    def open_for(user: User | None = None, *, expected: set[int] | None = None, scripts: bool = True) -> Visitor:
+        context = chromium.new_context(
+            viewport=DESK,  # type: ignore[arg-type]
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            java_script_enabled=scripts,
+        )
         if user is not None:
             client = Client()
             client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")

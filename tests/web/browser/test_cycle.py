@@ -41,6 +41,7 @@ PASSWORD: Final = "Harbour-Lamp-2026"
 
 PEOPLE: Final = (
     ("方安", "fangan", "示范市住房和城乡建设局", ("方案负责人",)),
+    ("方平", "fangping", "示范市住房和城乡建设局", ("方案负责人",)),
     ("沈合", "shenhe", "示范市住房和城乡建设局", ("审核员",)),
     ("田东", "tiandong", "东湾区人民政府", ("填报员", "审核员")),
 )
@@ -326,8 +327,12 @@ def the_report_is_built_and_frozen(city: City) -> None:
     city.work()
     page = city.open("方安", f"/october/{report.pk}/")
     page.get_by_role("button", name="冻结").click()
+    expect(page.get_by_role("main")).to_contain_text("不能由您冻结")  # who wrote all of it
+    page = city.open("方平", f"/october/{report.pk}/")
+    city.look("方平", "cycle-report")
+    page.get_by_role("button", name="冻结").click()
     page.wait_for_url("**/october/frozen/**")
-    city.look("方安", "cycle-frozen")
+    city.look("方平", "cycle-frozen")
     frozen = FrozenReport.objects.get()
     said = frozen.arguments
     built = october._build(said, silent)
