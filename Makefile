@@ -48,8 +48,9 @@ soak: $(DEV)  ## the long tests, with many examples, and a Spark cluster
 bench: $(DEV)  ## time the hot paths
 	$(PY) benchmarks/run.py
 
-docs: $(DEV)  ## write the generated reference pages
+docs: $(DEV)  ## write the generated reference pages and the strings of the platform's pages
 	$(PY) scripts/build_docs.py
+	$(PY) scripts/build_translation.py
 
 # The versions in use stay where they still fit; `make lock UPGRADE=--upgrade` takes the newest.
 UPGRADE ?=

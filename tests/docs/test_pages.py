@@ -9,6 +9,7 @@ import pytest
 
 from dafeng.catalog import load_catalog
 from dafeng.cli import COMMANDS, main
+from dafeng.web.access.actions import ACTION_NAMES, ACTIONS, Role
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -46,6 +47,42 @@ def test_the_readme_is_short_and_names_what_exists() -> None:
     assert f"{len(catalog.bodies)} bodies" in text
     assert "make demo" in text
     assert "make test" in text
+
+
+def test_every_page_for_users_is_linked_from_the_readme_or_another_page() -> None:
+    linked = set()
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            linked.add((page.parent / target).resolve())
+    pages = [page for page in PAGES if page.parent.name in ("how-to", "explanation", "reference", "tutorials")]
+    assert [page.name for page in pages if page.resolve() not in linked] == []
+
+
+def test_the_pages_of_the_platform_say_what_to_do_when_it_fails() -> None:
+    text = (ROOT / "docs" / "how-to" / "platform-by-role.md").read_text(encoding="utf-8")
+    for role in ("填报员", "审核员", "方案负责人", "分析员", "管理员", "审计员"):
+        assert f"## {role} / " in text
+    assert text.count("| 出现什么 | 怎么办 |") >= 3
+
+
+def test_the_access_page_names_every_action_of_every_role() -> None:
+    text = (ROOT / "docs" / "reference" / "platform-access.md").read_text(encoding="utf-8")
+    rows = {line.split("|")[1].strip(" `"): line for line in text.splitlines() if line.startswith("| `")}
+    for action, spans in ACTIONS.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{action}` | {ACTION_NAMES[action]}"))
+        cells = [cell.strip() for cell in row.split("|")[3:-1]]
+        assert [bool(cell) for cell in cells] == [role in spans for role in Role]
+    assert "public" in rows
+
+
+def test_every_recipe_names_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    data = ROOT / "src" / "dafeng" / "catalog" / "data"
+    for row in re.findall(r"^\| .* \|$", text, re.MULTILINE):
+        for name in re.findall(r"`([\w./]+/[\w.]+\.(?:yaml|py|md|po|toml))`", row):
+            source = ROOT / "src" / "dafeng"
+            homes = (ROOT, source, source / "catalog", source / "web", data)
+            assert any((home / name).exists() for home in homes), (row[:60], name)
 
 
 def test_every_command_stands_in_the_reference() -> None:

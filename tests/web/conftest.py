@@ -26,8 +26,13 @@ TODAY = date(2026, 9, 15)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the test database in a file, as in service: in memory, threads would share one cache with locks of its own."""
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Give each test process its database; SQLite's is a file, as in service: in memory, threads would share one cache.
+
+    On PostgreSQL the name of the process is put to the name of the database.
+    """
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 

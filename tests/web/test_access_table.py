@@ -218,7 +218,8 @@ def _walk(route: Route, given: Subjects, world: World) -> Iterator[str]:
         seen.add((works, span))
         for scope in ("own",) if rule.subject == "none" else _telling(works, personal=personal, first=first):
             due = expected(rule, role or "nobody", works, scope, given)
-            if due == "forbidden" and role is not None:
+            listed = rule.subject == "none" and not first and not route.method  # the gate alone decides, for all alike
+            if role is not None and (due == "forbidden" or listed):
                 said, path = _at_the_gate(route, user), "at the gate"
             else:
                 path = _path(route, given, world, scope)

@@ -9,9 +9,11 @@ import zipfile
 from datetime import date
 from typing import Any
 
+import polars as pl
 import pytest
 from django.db import DatabaseError, transaction
 
+from dafeng.base.observation import SCHEMA
 from dafeng.lake import find_runs
 from dafeng.web.access.actions import Role
 from dafeng.web.access.reach import Reach
@@ -169,6 +171,8 @@ def test_from_the_first_word_to_the_frozen_bytes(writing_world: World, monkeypat
     assert [anchor.number for anchor in noted_anchors()] == [frozen.audit_number]
     assert list(verify_chain(anchors=noted_anchors())) == []
 
+    restated = _restate_everything()  # what is known later does not change what was built
+    assert house().assessment("demo-city-2024", as_of=date(2026, 9, 15)).counts != restated
     again, _ = services.ask_rebuild(frozen=frozen, **doing(owner))
     work(stop, once=True)
     said = Job.objects.get(pk=again.pk).result
@@ -178,6 +182,18 @@ def test_from_the_first_word_to_the_frozen_bytes(writing_world: World, monkeypat
     path = workspace.runs / frozen.run / str(name)
     path.write_bytes(path.read_bytes() + b"x")
     assert client.get(f"/october/frozen/{frozen.pk}/docx/").status_code == 410
+
+
+def _restate_everything() -> dict[str, int]:
+    """Restate every fact of the city's own plan; return the counts of statuses before."""
+    before = house().assessment("demo-city-2024", as_of=date(2026, 9, 15)).counts
+    lake = house().setting().lake
+    assert lake is not None
+    facts = lake.snapshot().read(places=["demo-city"]).select(list(SCHEMA))
+    facts = facts.filter(pl.col("value").is_not_null())
+    assert facts.height > 10
+    lake.publish(facts.with_columns(pl.col("value") * 3, recorded_at=pl.lit(house().now())), batch="restated")
+    return before
 
 
 def _wide(writer: User, owner: User) -> Reach:

@@ -33,6 +33,7 @@ __all__ = [
     "FormLine",
     "FormSubject",
     "guide_rows",
+    "is_of_return",
     "issue_id",
     "line_frame",
     "line_id",
@@ -63,6 +64,7 @@ GUIDE_SHEET: Final = "填报说明"
 """Name of the sheet that explains every line."""
 GUIDE_HEADS: Final = ("行码", "项目", "范围与口径", "单位", "应填", "数值范围", "释义与说明", "所属目标")
 """Columns of that sheet."""
+_OF_RETURN: Final = "return-"
 IDENTITY: Final = ("填报单位", "地区", "报告期", "报送截止", "对象代码", "对象名称")
 """Labels of the head that say whose form it is."""
 
@@ -298,7 +300,18 @@ def return_dataset(body: str) -> str:
     >>> return_dataset("qingdao-water")
     'return-qingdao-water'
     """
-    return f"return-{body}"
+    return f"{_OF_RETURN}{body}"
+
+
+def is_of_return(dataset: str) -> bool:
+    """Return whether a dataset is that of returns.
+
+    Examples
+    --------
+    >>> is_of_return("return-qingdao-water"), is_of_return("yearbook")
+    (True, False)
+    """
+    return dataset.startswith(_OF_RETURN)
 
 
 def issue_id(form: str, body: str, place: str, period: str, subject: str = "") -> str:

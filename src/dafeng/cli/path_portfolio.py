@@ -182,8 +182,11 @@ def _show_none(answer: NoPortfolio, *, as_json: bool) -> None:
     alone = [one.says for one in found.relaxations if one.enough]
     for one in (*found.relaxations, *([found.jointly] if found.jointly else [])):
         if one.enough and (one is not found.jointly or not any(one.says in text for text in alone)):
-            typer.echo(f"  {_least(one.says, len(one.amounts))}")
-    typer.echo("  以上按线性规划，情景模型里措施相互重叠，实际能达到的可能少一些：放宽后请再算一次")
+            typer.echo(f"  {'' if one.confirmed else '（按线性规划）'}{_least(one.says, len(one.amounts))}")
+    if any(
+        one.enough and not one.confirmed for one in (*found.relaxations, *([found.jointly] if found.jointly else []))
+    ):
+        typer.echo("  注明“按线性规划”的没有经情景模型证实，措施相互重叠，实际可能要放宽得更多：放宽后请再算一次")
     short = [one.says for one in found.relaxations if not one.enough]
     if short:
         typer.echo("  " + "".join(short))
@@ -273,8 +276,11 @@ def _show(here: Setting, answer: PortfolioAnswer, *, quiet: bool) -> None:
     if answer.duties:
         show_table(
             "方案要求的代价 / what duties cost",
-            ["方案要求", "不作此要求可省 亿元", f"{year}年多排 万吨"],
-            [(duty.zh, _money(duty.saving), _tonnes(duty.avoided)) for duty in answer.duties],
+            ["方案要求", "不作此要求可省 亿元", f"{year}年多排 万吨", "依据"],
+            [
+                (duty.zh, _money(duty.saving), _tonnes(duty.avoided), "模型" if duty.modelled else "线性规划")
+                for duty in answer.duties
+            ],
             numbers=(1, 2),
         )
     note("各方净支出按线性规划的斜率计，合计与表中由模型复核的净成本略有出入", quiet=quiet)

@@ -42,7 +42,7 @@ def migrate(workspace: WorkspaceOption = None, as_json: Json = False, quiet: Qui
 
 
 @app.command()
-def administrator(workspace: WorkspaceOption = None, as_json: Json = False) -> None:
+def administrator(workspace: WorkspaceOption = None, as_json: Json = False, quiet: Quiet = False) -> None:
     """首位管理员的一次性链接 / the one-time link of the first administrator."""
     commands = open_platform(need(workspace).root)
     commands.migrate()
@@ -60,6 +60,7 @@ def invite(
     username: Annotated[str, typer.Argument(help="用户名 / user")],
     workspace: WorkspaceOption = None,
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """为用户生成一次性设密码链接 / make a one-time link by which a user sets a password."""
     link = open_platform(need(workspace).root).invite(username)
@@ -73,6 +74,8 @@ def invite(
 def worker(
     once: Annotated[bool, typer.Option("--once", help="做完现有的就结束 / end when nothing is left")] = False,
     workspace: WorkspaceOption = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """后台任务进程：发布、运行；SIGTERM 停止 / publish and do background runs."""
     root = need(workspace).root
@@ -81,6 +84,8 @@ def worker(
         signal.signal(one, lambda *_: stop.set())
     with sole_use(root, shared=True):
         open_platform(root).run_worker(stop, once=once)
+    if as_json:
+        emit("web-worker/1", {"once": once, "stopped": stop.is_set()})
 
 
 @app.command()

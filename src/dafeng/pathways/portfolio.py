@@ -5,10 +5,12 @@
 3. Where programme and model differ by more than the tolerance on the boundary in question in any year, or the model does not keep a
    condition, everything is set up anew about these levels, and the next answer may not go further from them than a radius that
    shrinks from round to round.
-4. Measures that by the model cost more than they save, and that no condition needs, go back to what the plan asks of them; the
+4. Where that ends without an answer, the least level that the model reaches is looked for about its own levels; it is either enough,
+   and the rounds go on from there, or it is the least relaxation.
+5. Measures that by the model cost more than they save, and that no condition needs, go back to what the plan asks of them; the
    programme is solved once more within these ceilings. A linear programme near its reference does not see such a measure where the
    radius holds it.
-5. What the model does not confirm after the last round is said; the portfolio is then not called confirmed.
+6. What the model does not confirm after the last round is said; the portfolio is then not called confirmed.
 
 The last round's programme stays in the solver for fronts and prices of duties.
 """
@@ -16,7 +18,7 @@ The last round's programme stays in the solver for fronts and prices of duties.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -25,23 +27,32 @@ from numpy.typing import NDArray
 from dafeng.base.errors import InputError
 from dafeng.base.listener import Listener, silent
 from dafeng.catalog.catalog import Catalog
-from dafeng.catalog.pathway_tables import year_row
-from dafeng.pathways.measures import apply_measures
-from dafeng.pathways.outcome import VIEWS, Outcome
-from dafeng.pathways.peaks import NEAR
-from dafeng.pathways.portfolio_assembly import assemble, fixed_rows, wanted_results
-from dafeng.pathways.portfolio_conditions import PlanConditions
-from dafeng.pathways.portfolio_costs import Costs, measure_costs, model_cost
-from dafeng.pathways.portfolio_effects import Effects, linearise, measured
-from dafeng.pathways.portfolio_infeasible import Infeasible
-from dafeng.pathways.portfolio_levels import run_levels
+from dafeng.pathways.outcome import VIEWS
+from dafeng.pathways.portfolio_assembly import fixed_rows
+from dafeng.pathways.portfolio_costs import model_cost
+from dafeng.pathways.portfolio_effects import measured
+from dafeng.pathways.portfolio_infeasible import Infeasible, Relaxation, relax
 from dafeng.pathways.portfolio_place import PortfolioPlace
-from dafeng.pathways.portfolio_problem import PortfolioProblem
-from dafeng.pathways.portfolio_programme import PortfolioRequest, Programme, build_programme
-from dafeng.pathways.portfolio_request import tonnes
-from dafeng.pathways.portfolio_solution import PortfolioSolution
-from dafeng.pathways.scenarios import scenario_inputs
-from dafeng.pathways.solving import model_results, result_text
+from dafeng.pathways.portfolio_programme import PortfolioRequest
+from dafeng.pathways.portfolio_request import tonnes_up
+from dafeng.pathways.portfolio_restoring import Restored, allowed, restore
+from dafeng.pathways.portfolio_search import (
+    LARGEST_DIFFERENCE,
+    LONG_STEP,
+    NARROWS,
+    RADIUS,
+    STEP,
+    NoPortfolio,
+    Portfolio,
+    PortfolioRound,
+    Search,
+    Stuck,
+    Try,
+    broken_emissions,
+    broken_results,
+    by_group,
+    within,
+)
 
 __all__ = [
     "LARGEST_DIFFERENCE",
@@ -54,199 +65,14 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-LARGEST_DIFFERENCE: Final = 0.005
-"""Of the emissions of the first open year without the choice: how far programme and model may be apart in any year."""
 MOST_ROUNDS: Final = 6
 """Rounds after which what is left is said."""
-_LONG_STEP: Final = 0.5
-_STEP: Final = 0.05
-_RADIUS: Final = 0.25
-_NARROWS: Final = 0.4
 _LAST_RADIUS: Final = 0.02
-_RESULT_SLACK: Final = 0.005
+_NEAR_RADIUS: Final = 0.1
+_NEAR_ROUNDS: Final = 3
+_TRIES: Final = 2
 _NOTHING: Final = 1e-9
 _WORTH: Final = 1e-4
-
-
-@dataclass(frozen=True)
-class PortfolioRound:
-    """One round of setting up and solving.
-
-    Attributes
-    ----------
-    number : int
-    difference : float
-        Largest difference of programme and model in a year on the boundary in question, as a share of the emissions of the
-        first open year without the choice.
-    tonnes : float
-        The same difference, tCO2.
-    year : int
-        Its year.
-    broken : tuple of str
-        Conditions that the model does not keep, in Chinese.
-    radius : float
-        How far from the levels before the answer might go, as a share of the way from floor to ceiling; infinite in the first round.
-    """
-
-    number: int
-    difference: float
-    tonnes: float
-    year: int
-    broken: tuple[str, ...]
-    radius: float
-
-
-@dataclass(frozen=True)
-class Portfolio:
-    """The cheapest portfolio of one or several places. P places, M measures, T years, V views.
-
-    Attributes
-    ----------
-    places : tuple of PortfolioPlace
-    request : PortfolioRequest
-    problem : PortfolioProblem
-        Of the last round, without its radius.
-    programme : Programme
-        Of the last round, kept in the solver.
-    solution : PortfolioSolution
-    effects : tuple of Effects
-        Of the last round, by place.
-    without : float array (V, P, T), tCO2
-        Emissions of the model without the choice, at what stands anyway.
-    standing : tuple of Effects
-        The same runs, by place; no responses.
-    costs : tuple of Costs
-        Of the last round, by place.
-    demands : tuple of PlanConditions
-        What the plans ask, by place.
-    outcomes : tuple of Outcome
-        The model at the levels of the solution, by place.
-    modelled : float array (V, P, T), tCO2
-        Emissions of the model at these levels.
-    rounds : tuple of PortfolioRound
-        All of the search.
-    chosen : PortfolioRound
-        The one whose answer this is.
-    withdrawn : tuple of (str, str)
-        Places and measures that went back for want of worth by the model.
-    """
-
-    places: tuple[PortfolioPlace, ...]
-    request: PortfolioRequest
-    problem: PortfolioProblem
-    programme: Programme
-    solution: PortfolioSolution
-    effects: tuple[Effects, ...]
-    without: Floats
-    standing: tuple[Effects, ...]
-    costs: tuple[Costs, ...]
-    demands: tuple[PlanConditions, ...]
-    outcomes: tuple[Outcome, ...]
-    modelled: Floats
-    rounds: tuple[PortfolioRound, ...]
-    chosen: PortfolioRound
-    withdrawn: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def confirmed(self) -> bool:
-        """Whether programme and model agree and the model keeps every condition."""
-        return self.chosen.difference <= LARGEST_DIFFERENCE and not self.chosen.broken
-
-    def emissions(self, view: str) -> Floats:
-        """Return the emissions of the model under the portfolio by place and year, (P, T), tCO2."""
-        return np.asarray(self.modelled[self.problem.views.index(view)])
-
-    def trend(self, view: str) -> Floats:
-        """Return the emissions without the choice, (P, T), tCO2."""
-        return np.asarray(self.without[self.problem.views.index(view)])
-
-
-@dataclass(frozen=True)
-class NoPortfolio:
-    """No portfolio keeps the conditions.
-
-    Attributes
-    ----------
-    places : tuple of PortfolioPlace
-    request : PortfolioRequest
-    problem : PortfolioProblem
-    infeasible : Infeasible
-        Which conditions bind, and the least relaxations.
-    rounds : tuple of PortfolioRound
-        Before it came to this.
-    """
-
-    places: tuple[PortfolioPlace, ...]
-    request: PortfolioRequest
-    problem: PortfolioProblem
-    infeasible: Infeasible
-    rounds: tuple[PortfolioRound, ...]
-
-
-# -- programme and model ------------------------------------------------------------------------------------------------
-
-
-def _groups(request: PortfolioRequest, problem: PortfolioProblem, values: Floats) -> Floats:
-    """Return emissions (P, T) as the conditions count them, (G, T): the sum, one place, or each."""
-    if request.place is None:
-        return np.asarray(values.sum(axis=0, keepdims=True))
-    if request.place == "each":
-        return values
-    at = problem.places.index(request.place)
-    return values[at : at + 1]
-
-
-def _broken_emissions(request: PortfolioRequest, problem: PortfolioProblem, emitted: Floats) -> list[str]:
-    """Return peak and level conditions that emissions (G, T) of the model do not keep."""
-    said = []
-    years, groups = problem.years, problem.places if request.place == "each" else ("",)
-    for group, values in zip(groups, emitted, strict=True):
-        if request.peak_by is not None:
-            after = year_row(years, request.peak_by)
-            anchor = after if request.anchor is None else year_row(years, request.anchor)
-            worst = after + 1 + int(np.argmax(values[after + 1 :])) if after + 1 < len(years) else after
-            if values[worst] > values[anchor] * (1 + NEAR) + request.peak_slack:
-                said.append(
-                    f"{group}{years[worst]}年排放{tonnes(values[worst])}，高于{years[anchor]}年的{tonnes(values[anchor])}"
-                )
-        level = request.level.get(group) if isinstance(request.level, dict) else request.level
-        if isinstance(level, int | float):
-            late = values[year_row(years, request.level_from or int(years[0])) :]
-            if late.max() > level * (1 + LARGEST_DIFFERENCE):
-                said.append(f"{group}排放最高{tonnes(late.max())}，上限{tonnes(level)}")
-    return said
-
-
-def _broken_results(place: PortfolioPlace, levels: Floats) -> list[str]:
-    """Return the results of a place that the model does not reach."""
-    wanted = wanted_results(place)
-    if not wanted:
-        return []
-    choices = place.choices
-    bare = scenario_inputs(choices.book, replace(choices.resolved, measures=()))
-    reached = model_results(apply_measures(bare, choices.levelled(levels)), list(wanted.values()))
-    return [
-        f"{meets.year}年只达到{result_text(float(value[0]), meets)}，目标{result_text(meets.value, meets)}"
-        for meets, value in zip(wanted.values(), reached, strict=True)
-        if value[0] < meets.value * (1 - _RESULT_SLACK)
-    ]
-
-
-def _within(problem: PortfolioProblem, scale: Floats, radius: float) -> PortfolioProblem:
-    """Return the problem with levels no further from the reference than a share of the way from floor to ceiling."""
-    if not np.isfinite(radius):
-        return problem
-    return replace(
-        problem,
-        low=np.maximum(problem.low, np.minimum(problem.reference - radius * scale, problem.high)),
-        high=np.minimum(problem.high, np.maximum(problem.reference + radius * scale, problem.low)),
-    )
-
-
-def _emissions(outcomes: Sequence[Outcome], years: NDArray[np.int64]) -> Floats:
-    """Return the emissions of some years by view and place, (V, P, T)."""
-    late = np.isin(outcomes[0].years, years)
-    return np.stack([[one.view(view)[late, 0] for one in outcomes] for view in VIEWS])
 
 
 def _net(catalog: Catalog, found: Portfolio, levels: Floats) -> tuple[float, Floats]:
@@ -285,116 +111,12 @@ def _withdrawals(catalog: Catalog, found: Portfolio) -> list[tuple[int, int]]:
         other = levels.copy()
         other[row, measure] = back[row, measure]
         net, emitted = _net(catalog, found, other)
-        broken = _broken_emissions(found.request, found.problem, _groups(found.request, found.problem, emitted))
-        broken += _broken_results(found.places[row], other[row])
+        broken = broken_emissions(found.request, found.problem, by_group(found.request, found.problem, emitted))
+        broken += broken_results(found.places[row], other[row])
         if net < most and not broken:
             most, levels = net, other
             taken.append((row, measure))
     return taken
-
-
-@dataclass(frozen=True)
-class _Try:
-    """What a round came to."""
-
-    round: PortfolioRound
-    found: Portfolio
-
-    @property
-    def merit(self) -> tuple[int, float]:
-        """Fewest broken conditions first, then the smallest difference."""
-        return len(self.round.broken), self.round.difference
-
-
-@dataclass
-class _Search:
-    """The state of the search."""
-
-    catalog: Catalog
-    places: tuple[PortfolioPlace, ...]
-    request: PortfolioRequest
-    every: int
-    integer: bool
-    tolerance: float
-    without: Floats | None = None
-    standing: tuple[Effects, ...] = ()
-    rounds: list[PortfolioRound] = field(default_factory=list)
-
-    def linearise(self, levels: Sequence[Floats], step: float) -> tuple[Effects, ...]:
-        return tuple(
-            linearise(place.choices, one, views=tuple(VIEWS), step=step, every=self.every)
-            for place, one in zip(self.places, levels, strict=True)
-        )
-
-    def set_up(
-        self, effects: tuple[Effects, ...]
-    ) -> tuple[PortfolioProblem, tuple[PlanConditions, ...], tuple[Costs, ...]]:
-        costs = tuple(
-            measure_costs(self.catalog, place.choices, one) for place, one in zip(self.places, effects, strict=True)
-        )
-        problem, demands = assemble(self.catalog, self.places, effects, costs)
-        return problem, demands, costs
-
-    def attempt(
-        self, effects: tuple[Effects, ...], radius: float, ceilings: Floats | None = None
-    ) -> _Try | NoPortfolio:
-        """Solve about the levels of the effects, and run the model at the answer; ceilings (P, M, T) beside those of the problem."""
-        problem, demands, costs = self.set_up(effects)
-        if ceilings is not None:
-            problem = replace(problem, high=np.maximum(np.minimum(problem.high, ceilings), problem.low))
-        if self.without is None:
-            assert problem.zero is not None
-            self.standing = tuple(
-                measured(place.choices, one, views=tuple(VIEWS))
-                for place, one in zip(self.places, problem.zero, strict=True)
-            )
-            self.without = np.stack([one.base for one in self.standing], axis=1)
-        scale = np.stack([place.choices.scale for place in self.places])
-        programme = build_programme(_within(problem, scale, radius), self.request)
-        solution = programme.solve(integer=self.integer, explain=False)
-        if isinstance(solution, Infeasible) and np.isfinite(radius):
-            programme = build_programme(problem, self.request)
-            solution = programme.solve(integer=self.integer, explain=False)
-        if isinstance(solution, Infeasible):
-            said = programme.solve(integer=self.integer)
-            assert isinstance(said, Infeasible)
-            return NoPortfolio(self.places, self.request, problem, said, tuple(self.rounds))
-        outcomes = tuple(
-            run_levels(place.choices, levels) for place, levels in zip(self.places, solution.levels, strict=True)
-        )
-        modelled = _emissions(outcomes, problem.years)
-        done = self.compare(problem, solution, modelled, radius)
-        self.rounds.append(done)
-        return _Try(
-            done,
-            Portfolio(
-                self.places, self.request, problem, programme, solution, effects, self.without, self.standing, costs, demands, outcomes,
-                modelled, tuple(self.rounds), done,
-            ),
-        )  # fmt: skip
-
-    def compare(
-        self, problem: PortfolioProblem, solution: PortfolioSolution, modelled: Floats, radius: float
-    ) -> PortfolioRound:
-        """Compare programme and model on the boundary in question, and check the model against the conditions."""
-        view = problem.views.index(self.request.view)
-        emitted = _groups(self.request, problem, modelled[view])
-        apart = emitted - _groups(self.request, problem, solution.emissions[view])
-        assert self.without is not None
-        base = _groups(self.request, problem, self.without[view])
-        share = np.abs(apart) / np.maximum(np.abs(base[:, :1]), 1e-9)
-        group, at = np.unravel_index(int(np.argmax(share)), share.shape)
-        broken = _broken_emissions(self.request, problem, emitted)
-        for place, levels in zip(self.places, solution.levels, strict=True):
-            broken += _broken_results(place, levels)
-        return PortfolioRound(
-            number=len(self.rounds) + 1,
-            difference=float(share[group, at]),
-            tonnes=float(apart[group, at]),
-            year=int(problem.years[at]),
-            broken=tuple(broken),
-            radius=radius,
-        )
 
 
 def find_portfolio(
@@ -446,33 +168,155 @@ def find_portfolio(
             f"{most_rounds} rounds", doing="find the cheapest portfolio", expected="at least one round",
             next_step="leave the number at its default",
         )  # fmt: skip
-    search = _Search(catalog, tuple(places), request, every, integer, tolerance)
-    effects = search.linearise([place.plan_levels for place in places], _LONG_STEP)
-    best: _Try | None = None
+    search = Search(catalog, tuple(places), request, every, integer, tolerance)
+    found = _agree(search, most_rounds, listener)
+    if isinstance(found, NoPortfolio):
+        return _confirm_others(search, found, most_rounds) if most_rounds > 1 else found
+    answer = replace(found.found, rounds=(*search.rounds,), chosen=found.round)
+    return _without_waste(search, answer) if withdraw else answer
+
+
+def _agree(search: Search, most_rounds: int, listener: Listener = silent) -> Try | NoPortfolio:
+    """Set up and solve until programme and model agree; where they do not, look for the least level of the model."""
+    effects = search.linearise([place.plan_levels for place in search.places], LONG_STEP)
+    best: Try | None = None
+    stuck: Stuck | None = None
     radius = np.inf
     for number in range(1, most_rounds + 1):
         listener("规划与模型轮换 / programme and model", number, most_rounds)
         found = search.attempt(effects, radius)
-        if isinstance(found, NoPortfolio):
-            if number == 1 and most_rounds > 1:
-                effects = search.linearise([place.choices.floor for place in places], _LONG_STEP)
-                continue
-            if best is None:
-                return found
-            break
+        if isinstance(found, Stuck):
+            stuck = stuck or found
+            if number > 1 or most_rounds == 1:
+                break
+            effects = search.linearise([place.choices.floor for place in search.places], LONG_STEP)
+            continue
         if best is None or found.merit < best.merit:
             best = found
-        if found.round.difference <= tolerance and not found.round.broken:
-            break
+        if found.round.difference <= search.tolerance and not found.round.broken:
+            return found
         if number < most_rounds:
-            effects = search.linearise(tuple(found.found.solution.levels), _STEP)
-            radius = _RADIUS if not np.isfinite(radius) else radius * _NARROWS
-    assert best is not None
-    answer = replace(best.found, rounds=(*search.rounds,), chosen=best.round)
-    return _without_waste(search, answer) if withdraw else answer
+            effects = search.linearise(tuple(found.found.solution.levels), STEP)
+            radius = RADIUS if not np.isfinite(radius) else radius * NARROWS
+    if most_rounds == 1 or (best is not None and not _breaks_emissions(search, best)):
+        return best if best is not None else _explained(search, stuck)
+    return _restored(search, best, stuck)
 
 
-def _without_waste(search: _Search, found: Portfolio) -> Portfolio:
+def _breaks_emissions(search: Search, found: Try) -> bool:
+    problem, request = found.found.problem, search.request
+    emitted = found.found.modelled[problem.views.index(request.view)]
+    return bool(broken_emissions(request, problem, by_group(request, problem, emitted)))
+
+
+def _explained(search: Search, stuck: Stuck | None) -> NoPortfolio:
+    assert stuck is not None
+    none = search.none(stuck.problem)
+    assert none is not None
+    return none
+
+
+def _restored(search: Search, best: Try | None, stuck: Stuck | None) -> Try | NoPortfolio:
+    """Go on from the least level that the model reaches, or say that it is the least."""
+    if best is None:
+        assert stuck is not None
+        least = restore(search, stuck.effects, seen=False)
+    else:
+        least = restore(search, search.linearise(tuple(best.found.solution.levels), STEP), seen=True)
+    if least is None:
+        return best if best is not None else _explained(search, stuck)
+    if least.excess <= allowed(search.request, least.kind):
+        effects, radius = least.effects, min(least.radius, _NEAR_RADIUS)
+        for _ in range(_NEAR_ROUNDS):
+            found = search.attempt(effects, radius, asked=_eased(search.request, least))
+            if isinstance(found, Stuck):
+                break
+            if best is None or found.merit < best.merit:
+                best = found
+            if found.confirmed:
+                return found
+            radius *= NARROWS
+    if best is not None and best.confirmed:
+        return best
+    none = None if stuck is None else search.none(stuck.problem)
+    none = none or search.none(least.problem)
+    if none is None:
+        scale = np.stack([place.choices.scale for place in search.places])
+        none = search.none(within(least.problem, scale, least.radius))
+    if none is None or least.excess <= 0:
+        return best if best is not None else none if none is not None else _explained(search, stuck)
+    return replace(none, infeasible=_with(none.infeasible, _least_of(search.request, least)))
+
+
+def _eased(request: PortfolioRequest, least: Restored) -> PortfolioRequest:
+    """Return the request with what the model is above it at the least level, and no more."""
+    more = max(least.excess, 0.0) * (1 + 1e-6)
+    if least.kind == "peak":
+        return replace(request, peak_slack=request.peak_slack + more)
+    level = request.level
+    assert level is not None
+    eased = level + more if isinstance(level, int | float) else {name: one + more for name, one in level.items()}
+    return replace(request, level=eased)
+
+
+def _least_of(request: PortfolioRequest, least: Restored) -> Relaxation:
+    """Return the least level of the model as a relaxation."""
+    more, level = least.excess, request.level
+    if least.kind == "peak":
+        bound, words = more, f"仅放宽达峰后回升的容许量：须容许以后各年比达峰年高出{tonnes_up(more)}"
+    elif isinstance(level, int | float):
+        bound = level + more
+        words = f"仅放宽排放上限：排放上限须不低于{tonnes_up(bound)}（提高{tonnes_up(more)}）"
+    else:
+        assert level is not None
+        bound, words = max(level.values()) + more, f"仅放宽排放上限：各地排放上限须各提高{tonnes_up(more)}"
+    return Relaxation(
+        kind=least.kind, enough=True, amounts={least.kind: more}, bounds={least.kind: bound}, units={least.kind: "tCO2"},
+        says=f"{words}，由情景模型证实。", confirmed=True,
+    )  # fmt: skip
+
+
+def _with(infeasible: Infeasible, one: Relaxation) -> Infeasible:
+    """Return the answer with a relaxation in the place of the programme's own of the kind."""
+    old = infeasible.relaxation(one.kind)
+    kept = tuple(one if other.kind == one.kind else other for other in infeasible.relaxations)
+    says = infeasible.says if old is None or not old.enough else infeasible.says.replace(old.says, one.says)
+    if old is None or not old.enough:
+        kept = (one, *(other for other in kept if other.kind != one.kind))
+        says += one.says
+    return infeasible.model_copy(update={"relaxations": kept, "says": says})
+
+
+def _confirm_others(search: Search, none: NoPortfolio, most_rounds: int) -> NoPortfolio:
+    """Grant a larger budget or a later peak, and see whether the model then confirms a portfolio."""
+    infeasible = none.infeasible
+    for kind in ("budget", "peak_year"):
+        one = infeasible.relaxation(kind)
+        for _ in range(_TRIES):
+            if one is None or not one.enough:
+                break
+            _, granted = relax(none.problem, search.request, one, share=1 + 1e-6)
+            found = _agree(replace(search, request=granted, rounds=[]), most_rounds)
+            if isinstance(found, Try):
+                if found.confirmed:
+                    says = one.says.removesuffix("。") + "，由情景模型证实。"
+                    infeasible = _with(infeasible, one.model_copy(update={"confirmed": True, "says": says}))
+                break
+            one = _added(one, found.infeasible.relaxation(kind))
+    return replace(none, infeasible=infeasible)
+
+
+def _added(first: Relaxation, more: Relaxation | None) -> Relaxation | None:
+    """Return a relaxation with another one granted on top of it."""
+    if more is None or not more.enough:
+        return None
+    amounts = {
+        name: first.amounts.get(name, 0.0) + more.amounts.get(name, 0.0) for name in first.amounts | more.amounts
+    }
+    return more.model_copy(update={"amounts": amounts, "bounds": first.bounds | more.bounds})
+
+
+def _without_waste(search: Search, found: Portfolio) -> Portfolio:
     """Return the portfolio with what does not pay taken back, where the model confirms that one too."""
     taken = _withdrawals(search.catalog, found)
     if not taken:
@@ -481,7 +325,7 @@ def _without_waste(search: _Search, found: Portfolio) -> Portfolio:
     for place, measure in taken:
         ceilings[place, measure] = back[place, measure]
     again = search.attempt(found.effects, _LAST_RADIUS, ceilings)
-    if isinstance(again, NoPortfolio):
+    if isinstance(again, Stuck):
         return found
     before, after = (_net(search.catalog, one, one.solution.levels)[0] for one in (found, again.found))
     if (found.confirmed and (again.round.broken or again.round.difference > search.tolerance)) or after >= before:

@@ -72,15 +72,18 @@ class Duty:
     zh : str
         Their names.
     saving : float, CNY
-        What the cheapest portfolio would save without the duty, discounted; by the programme.
+        What the cheapest portfolio would save without the duty, discounted.
     avoided : float, tCO2
         What it would emit more in the year looked at.
+    modelled : bool
+        Whether both are from runs of the model; else from the linear programme about the portfolio.
     """
 
     because: tuple[str, ...]
     zh: str
     saving: float
     avoided: float
+    modelled: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,15 @@ from dafeng.base.record import Record
 from dafeng.pathways.portfolio_blocks import Blocks, reachable
 from dafeng.pathways.portfolio_kept import Kept
 from dafeng.pathways.portfolio_problem import ConditionKind, PortfolioProblem
-from dafeng.pathways.portfolio_request import NamedRow, PortfolioRequest, RowBounds, money, row_bounds, tonnes
+from dafeng.pathways.portfolio_request import (
+    NamedRow,
+    PortfolioRequest,
+    RowBounds,
+    money,
+    row_bounds,
+    tonnes,
+    tonnes_up,
+)
 
 __all__ = ["Explainer", "Infeasible", "InfeasibleCondition", "Relaxation", "RelaxationKind", "relax"]
 
@@ -71,6 +79,8 @@ class Relaxation(Record):
     """By condition the unit of both."""
     says: str
     """The same in Chinese, rounded so that it holds."""
+    confirmed: bool = False
+    """Whether the model has been seen to keep all conditions with it; else it rests on the linear programme alone."""
 
 
 class Infeasible(Record):
@@ -436,15 +446,10 @@ def _shared_words(name: str, more: float, levels: list[float]) -> str:
     if name == "ramp":
         return f"各项措施的年增幅须放宽到{math.ceil((1 + more) * 100) / 100:.2f}倍"
     if name == "peak":
-        return f"须容许以后各年比达峰年高出{_tonnes_up(more)}"
+        return f"须容许以后各年比达峰年高出{tonnes_up(more)}"
     if len(levels) == 1:
-        return f"排放上限须不低于{_tonnes_up(levels[0] + more)}（提高{_tonnes_up(more)}）"
-    return f"各地排放上限须各提高{_tonnes_up(more)}"
-
-
-def _tonnes_up(value: float) -> str:
-    """Say an emission, rounded up to 0.1 万吨 where it is large, so that the bound said is enough."""
-    return tonnes(math.ceil(value / 1e3 - 1e-9) * 1e3 if value >= 1e6 else value * (1 + 5e-3))
+        return f"排放上限须不低于{tonnes_up(levels[0] + more)}（提高{tonnes_up(more)}）"
+    return f"各地排放上限须各提高{tonnes_up(more)}"
 
 
 def _amount(value: float, unit: str) -> str:

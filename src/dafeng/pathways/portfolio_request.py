@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +14,7 @@ from dafeng.base.errors import InputError, UnknownNameError, close_names
 from dafeng.pathways.portfolio_blocks import Blocks, Layout
 from dafeng.pathways.portfolio_problem import ConditionKind, PortfolioProblem
 
-__all__ = ["NamedRow", "PortfolioRequest", "RowBounds", "money", "row_bounds", "tonnes"]
+__all__ = ["NamedRow", "PortfolioRequest", "RowBounds", "money", "row_bounds", "tonnes", "tonnes_up"]
 
 Floats = NDArray[np.float64]
 INF: Final = np.inf
@@ -106,6 +107,17 @@ def tonnes(value: float) -> str:
     if abs(value) >= 1e6:
         return f"{value / 1e4:,.1f}万吨"
     return f"{value / 1e4:.3g}万吨" if abs(value) >= 1e3 else f"{value:.3g}吨"
+
+
+def tonnes_up(value: float) -> str:
+    """Say an emission, rounded up to 0.1 万吨 where it is large, so that the bound said is enough.
+
+    Examples
+    --------
+    >>> tonnes_up(16_700_100.0)
+    '1,670.1万吨'
+    """
+    return tonnes(math.ceil(value / 1e3 - 1e-9) * 1e3 if value >= 1e6 else value * (1 + 5e-3))
 
 
 def money(value: float) -> str:

@@ -80,7 +80,9 @@ class PortfolioSolution:
     ----------
     levels : float array (P, M, T)
     cost : float, CNY
-        Discounted net social cost of the levels above the problem's `zero`, without the charge on emissions.
+        The programme's objective over the levels above the problem's `zero`, without the charge on emissions: slopes about the
+        reference, without a constant term, so that differences of two answers of one programme are costs and the figure itself is
+        none. What a portfolio costs is `dafeng.pathways.portfolio_answers.Evaluator.worth`, by the model.
     charge : float, CNY
         Discounted carbon price of the request times emissions; 0 where none was asked.
     emissions : float array (V, P, T), tCO2
@@ -102,7 +104,8 @@ class PortfolioSolution:
     residuals : Residuals
         Of the linear programme; of a mixed-integer one with its decisions held.
     bound : float, CNY
-        No portfolio under these conditions costs less (charge included): what the prices prove, or the branch and bound.
+        No levels under these conditions have a smaller objective (charge included): what the prices prove, or the branch and bound.
+        Compare it with `cost + charge` alone; it is no cost either.
     gap : float
         `cost + charge - bound`, by their sum.
     status : str

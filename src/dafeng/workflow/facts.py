@@ -12,6 +12,7 @@ import polars as pl
 
 from dafeng.base.errors import InputError, NoWorkspaceError, UsageError
 from dafeng.base.finding import Finding
+from dafeng.base.form import is_of_return
 from dafeng.base.listener import Listener, silent
 from dafeng.base.observation import SCHEMA, ObservationKind
 from dafeng.base.record import Record
@@ -153,7 +154,8 @@ def import_with_fates(
     Raises
     ------
     InputError
-        The file cannot be read at all, or speaks of places about which the sender may not.
+        The file cannot be read at all, speaks of places about which the sender may not, or names a return as its source: what
+        a body sends in is reviewed, and is not restated past the review.
     NoWorkspaceError
         There is no workspace to keep it in.
     """
@@ -177,6 +179,17 @@ def import_with_fates(
             expected="本人权限范围内的地方",
             next_step="删去这些行后重新上传，或请上级单位导入",
             places=foreign,
+        )
+    reviewed = (
+        [] if places is None else [one for one in result.observations["dataset"].unique().sort() if is_of_return(one)]
+    )
+    if reviewed:
+        raise InputError(
+            f"{path.name} 写明的来源是报送：{'、'.join(reviewed[:5])} / the source is a return",
+            doing="import a table",
+            expected="报送以外的来源；报送的数只经提交和审核入库",
+            next_step="改写来源，或在“报送”中办理更正",
+            datasets=reviewed,
         )
     outcome = ImportOutcome(
         file=path.name,

@@ -21,6 +21,7 @@ from dafeng.pathways.portfolio_answers import Duty, Evaluator, LevelUse, Worth, 
 from dafeng.pathways.portfolio_assembly import fixed_rows, saves_elsewhere
 from dafeng.pathways.portfolio_costs import grade_sentence
 from dafeng.pathways.portfolio_draws import Draws, DrawsCheck, DrawsSolution, check_draws, solve_over_draws
+from dafeng.pathways.portfolio_duties import modelled_duties
 from dafeng.pathways.portfolio_effects import linearise_draws
 from dafeng.pathways.portfolio_infeasible import Infeasible
 from dafeng.pathways.portfolio_place import PortfolioPlace, portfolio_place, select_measures
@@ -301,9 +302,8 @@ def answer_question(
     )
     uses = tuple(level_uses(catalog, found, year, place=row) for row in range(len(places)))
     paying = tuple(_payers(setting, found, row, one.zero) for row, one in enumerate(evaluators))
-    return PortfolioAnswer(
-        question, found, best, plan, uses, duties(found, year), paying, year, portfolio_findings(setting, found)
-    )
+    prices = modelled_duties(catalog, found, duties(found, year), uses, year)
+    return PortfolioAnswer(question, found, best, plan, uses, prices, paying, year, portfolio_findings(setting, found))
 
 
 def _payers(setting: Setting, found: Portfolio, row: int, zero: np.ndarray[Any, np.dtype[np.float64]]) -> PayerTable:
@@ -541,12 +541,11 @@ def portfolio_document(setting: Setting, answer: PortfolioAnswer) -> dict[str, A
         "duties": [
             {
                 "because": list(duty.because), "name": duty.zh, "saving": _rounded(duty.saving),
-                "avoided": _rounded(duty.avoided),
+                "avoided": _rounded(duty.avoided), "by": "model" if duty.modelled else "programme",
             }
             for duty in answer.duties
         ],
         "residuals": solution.residuals.model_dump(),
-        "bound": _rounded(solution.bound),
         "gap": solution.gap,
         "confirmed": found.confirmed,
         "rounds": [

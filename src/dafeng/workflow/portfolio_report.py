@@ -173,7 +173,9 @@ def facts_of_answer(
         measures=measures,
         binding=binding_words(found),
         targets=len({one.because for one in problem.conditions if one.kind is ConditionKind.TARGET}),
-        duties=tuple(DutyPrice(duty.zh, duty.saving / _MONEY, duty.avoided / _TONNES) for duty in answer.duties),
+        duties=tuple(
+            DutyPrice(duty.zh, duty.saving / _MONEY, duty.avoided / _TONNES) for duty in answer.duties if duty.modelled
+        ),
         payers=tuple(
             PayerRow(zh, capital / _MONEY, -energy / _MONEY, -transfer / _MONEY)
             for zh, (capital, energy, transfer, _) in zip(

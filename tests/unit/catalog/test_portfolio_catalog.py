@@ -69,6 +69,19 @@ def test_every_shipped_cost_is_money_in_prices_that_can_be_converted() -> None:
         amount_factor(catalog.activity_amounts["households"], length, axes)
 
 
+def test_renewing_the_networks_of_a_square_metre_by_hand() -> None:
+    """507,348 km for 122.1 × 10⁸ m2; 1,457 of 5,286 km are primary: 52 + 37 CNY/m2, not 196 as if all of it were mains."""
+    catalog = load_catalog()
+    primary = 1457 / 5286
+    mains, branches = (catalog.activity_amounts[name].times for name in ("heat-mains", "heat-branches"))
+    assert mains + branches == pytest.approx(507_348 / 122.1e8, rel=0.01)
+    assert mains / (mains + branches) == pytest.approx(primary, abs=0.01)
+    costs = catalog.measures["heat_network_renewal"].costs
+    assert [cost.amount for cost in costs] == ["heat-mains", "heat-branches"]
+    assert costs[1].value == pytest.approx(3.5e8 / 280)
+    assert mains * costs[0].value + branches * costs[1].value == pytest.approx(52.2 + 37.4, abs=0.1)
+
+
 def test_every_measure_has_a_payer_and_unsure_prices_say_so() -> None:
     catalog = load_catalog()
     ruled = {name for rule in catalog.payer_rules.values() for name in rule.measures}

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from dafeng.base.errors import InputError
+from dafeng.pathways.ensemble import draw_groups
 from dafeng.pathways.portfolio import NoPortfolio
+from dafeng.pathways.portfolio_draws import DrawsSolution
+from dafeng.pathways.portfolio_levels import run_levels
 from dafeng.pathways.portfolio_place import Selection, select_measures
+from dafeng.pathways.sampling import quantiles
 from dafeng.workflow import portfolio as workflow
 from dafeng.workflow.portfolio import (
     PortfolioAnswer,
@@ -99,6 +104,34 @@ def test_a_chance_is_judged_on_draws_that_it_was_not_fitted_to(answer: Portfolio
     if over.check is not None:
         assert over.check.least_share <= over.check.share
         assert over.found.share >= 0.6  # type: ignore[union-attr]
+
+
+def test_a_chance_holds_out_of_sample_by_the_model(answer: PortfolioAnswer) -> None:
+    """Fitted to 16 draws; the model itself run on 16 others counts as many failures as the linear check, give or take two."""
+    found = answer.found
+    central = found.emissions("whole_field")[0, 13:].max()
+    level = 1.13 * central
+    asked = replace(found.request, level=level, level_from=2040)
+    over = chance_of(replace(answer, found=replace(found, request=asked)), risk=0.25, draws=16, seed=3, every=20)
+    assert isinstance(over.found, DrawsSolution)
+    assert over.check is not None
+    assert over.found.share >= 0.75
+    assert over.dearer > 0
+    choices = found.places[0].choices
+    others = quantiles(draw_groups(found.places[0].book), 16, seed=4, design="sobol")
+    outcome = run_levels(choices, over.found.levels[0], others)
+    late = outcome.view("whole_field")[outcome.years >= 2040]
+    by_model = float((late.max(axis=0) <= level).mean())
+    assert by_model == pytest.approx(over.check.share, abs=2.01 / 16)
+    assert over.check.least_share < over.check.share
+
+
+def test_no_figure_without_a_constant_term_is_given_as_a_cost(here: Setting, answer: PortfolioAnswer) -> None:
+    """The programme's objective lacks what the levels about which it is linear cost: only costs by the model leave the house."""
+    document = portfolio_document(here, answer)
+    assert not {"bound", "cost"} & set(document)
+    assert abs(answer.found.solution.cost / answer.best[0].net - 1) > 0.01
+    assert document["places"]["qingdao"]["cost"] == pytest.approx(answer.best[0].net, rel=1e-6)
 
 
 def test_facts_of_the_chapter_come_from_the_answer(here: Setting, answer: PortfolioAnswer) -> None:

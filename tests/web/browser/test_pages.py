@@ -28,7 +28,9 @@ WHO: Final = (
 )  # fmt: skip
 """Who opens a page: the first whose role may."""
 CONTRIBUTES: Final = (Role.REPORTER, "own")
-GONE: Final = frozenset({"people:enter", "october:preview", "october:preview-frame", "october:build-file", "october:frozen-file"})
+GONE: Final = frozenset(
+    {"people:enter", "october:preview", "october:preview-frame", "october:build-file", "october:frozen-file"}
+)
 """Pages that the factories can only make without what lies behind them; `test_cycle` and the apps' tests open real ones."""
 
 WIDE = """() => {
@@ -68,6 +70,7 @@ def visits(world: World) -> Iterator[Visit]:
             given = made.of(route.rule.subject, world, scope)
         path = route.path(given)
         answer = world.client(user).get(path)
+        answer.close()
         if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html"):
             yield Visit(route.name.replace(":", "-"), path, user)
 

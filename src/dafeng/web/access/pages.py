@@ -31,7 +31,9 @@ def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 def forged(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form that was not sent from a page of this platform, or from one that is too old."""
-    return _page(request, 403, _("页面已过期"), _("为防止他人冒用，这次提交没有受理。"), _("请回到原页面刷新后重新提交。"))
+    return _page(
+        request, 403, _("页面已过期"), _("为防止他人冒用，这次提交没有受理。"), _("请回到原页面刷新后重新提交。")
+    )
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:

@@ -391,8 +391,6 @@ def judge_contribution(request: HttpRequest, pk: Number, said: JudgeIn) -> Any:
     rows = Contribution.objects.select_related("organisation", "report")
     row = the(request, rows, "reports.write", place="report__place", organisation=None, pk=pk)
     by, reach = actor_of(request, "reports.write"), reach_of_request(request)
-    judged = services.judge(contribution=row, accept=said.accept, reason=said.reason, by=by, reach=reach)
-    if said.accept:
-        services.take_over(contribution=judged, by=by, reach=reach)
+    services.judge(contribution=row, accept=said.accept, reason=said.reason, by=by, reach=reach)
     row.refresh_from_db()
     return _contribution(row)

@@ -17,6 +17,7 @@ from ninja import File, Form, Schema
 from ninja.files import UploadedFile
 from pydantic import Field
 
+from dafeng.web.access.actions import ACTIONS
 from dafeng.web.access.routing import reach_of_request
 from dafeng.web.api.core import Fault, GuardedRouter, api, guarded, too_large
 from dafeng.web.api.paging import Name
@@ -156,7 +157,7 @@ def push(request: HttpRequest) -> Any:
     places = reach.places("readings.push") | {
         place
         for holding in reach.holdings
-        if holding.organisation in reach.organisations("readings.push")
+        if holding.role in ACTIONS["readings.push"] and reach.can("readings.push", organisation=holding.organisation)
         for place in holding.places
     }
     allowed = MeterRegister(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import URLPattern, URLResolver, path
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
@@ -18,11 +19,19 @@ for _module in (account, status, plans, tasks, returns, reports, jobs, log, uplo
     api.add_router("", _module.router)
 
 
+@cache
+def _described() -> bytes:
+    """Return the description; made once a process."""
+    return JsonResponse(
+        api.get_openapi_schema(path_prefix="/api/v1/"), json_dumps_params={"ensure_ascii": False}
+    ).content
+
+
 @needs("account.use")
 @require_GET
-def description(request: HttpRequest) -> JsonResponse:
+def description(request: HttpRequest) -> HttpResponse:
     """Describe the interface as OpenAPI."""
-    return JsonResponse(api.get_openapi_schema(path_prefix="/api/v1/"), json_dumps_params={"ensure_ascii": False})
+    return HttpResponse(_described(), content_type="application/json")
 
 
 def _opened(patterns: Iterable[Any]) -> list[URLPattern | URLResolver]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from django.db import transaction
@@ -42,12 +42,12 @@ _WHAT_DIFFERS: Final = {
 
 def _build(said: Mapping[str, Any], listener: Listener) -> BuiltReport:
     number, digest = said["audit"]
-    day = said["day"]
+    day, known = said["day"], said.get("known_at")
     return build_report(
         house().setting(),
         said["plan"],
         as_of=date.fromisoformat(said["as_of"]),
-        known_at=None,
+        known_at=None if known is None else datetime.fromisoformat(known),
         fonts=find_fonts(os.environ),
         year=said["year"],
         formats=said["formats"],

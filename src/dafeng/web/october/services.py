@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
@@ -28,6 +28,7 @@ from dafeng.web.october.models import (
     ReportSection,
     SectionVersion,
 )
+from dafeng.web.outbox.models import OutboxItem
 from dafeng.web.outbox.services import put
 from dafeng.web.people.models import Organisation
 from dafeng.workflow.reporting import FORMATS, narrative_outline
@@ -258,7 +259,7 @@ def write_contribution(
 
 
 def judge(*, contribution: Contribution, accept: bool, reason: str, by: Actor, reach: Reach) -> Contribution:
-    """Take a contribution as good, or return it with a reason; never one's own."""
+    """Take a contribution as good and into its part of the report, or return it with a reason; never one's own."""
     _need(reach, "reports.write", place=contribution.report.place)
     with transaction.atomic():
         row = Contribution.objects.select_for_update().get(pk=contribution.pk)
@@ -281,27 +282,30 @@ def judge(*, contribution: Contribution, accept: bool, reason: str, by: Actor, r
             after={"state": row.state},
             reason=row.reason,
         )
+        if accept:
+            take_over(contribution=row, by=by, reach=reach)
     return row
 
 
 def take_over(*, contribution: Contribution, by: Actor, reach: Reach) -> ReportSection:
     """Append an accepted contribution to its part of the report; once, however often it is asked."""
-    report = contribution.report
     if contribution.state != ContributionState.ACCEPTED:
         raise _refuse(_("还没有采用"), _("已采用"), _("先审核"))
-    section = ReportSection.objects.filter(report=report, key=contribution.key).first()
-    present = "" if section is None else section.text
-    if contribution.text in present and section is not None:
-        return section
-    return save_section(
-        report=report,
-        key=contribution.key,
-        text="\n".join(filter(None, [present, contribution.text])),
-        version=0 if section is None else section.version,
-        by=by,
-        reach=reach,
-        reason=_("采用%(who)s的内容") % {"who": contribution.organisation.name},
-    )
+    with transaction.atomic():
+        report = _locked(contribution.report)
+        section = ReportSection.objects.filter(report=report, key=contribution.key).first()
+        present = "" if section is None else section.text
+        if section is not None and f"\n{contribution.text}\n" in f"\n{present}\n":
+            return section
+        return save_section(
+            report=report,
+            key=contribution.key,
+            text="\n".join(filter(None, [present, contribution.text])),
+            version=0 if section is None else section.version,
+            by=by,
+            reach=reach,
+            reason=_("采用%(who)s的内容") % {"who": contribution.organisation.name},
+        )
 
 
 def content_of(report: ReportDraft) -> tuple[dict[str, Any], str]:
@@ -318,11 +322,13 @@ def content_of(report: ReportDraft) -> tuple[dict[str, Any], str]:
 def build(*, report: ReportDraft, by: Actor, reach: Reach) -> tuple[Job, bool]:
     """Have the report built in the background, as it stands now; while that goes on, it is the same run.
 
-    The end of the audit chain at this moment is printed in annex 4.
+    The end of the audit chain at this moment is printed in annex 4. Facts count that are in the workspace now, so that the same
+    arguments give the same bytes later.
     """
     _need(reach, "reports.write", place=report.place)
     said, digest = content_of(report)
     said["formats"] = list(FORMATS)
+    said["known_at"] = _known().isoformat()
     head = AuditHead.objects.filter(id=1).first()
     said["audit"] = [0, "0" * 64] if head is None else [head.number, head.digest]
     return ask(
@@ -333,6 +339,16 @@ def build(*, report: ReportDraft, by: Actor, reach: Reach) -> tuple[Job, bool]:
         arguments={"report": report.pk, "content": digest, "said": said},
         by=by,
     )
+
+
+def _known() -> datetime:
+    """Return the moment up to which facts count in a report that is asked for now.
+
+    What was approved and has yet to reach the workspace does not count: it would be there when the report is built again.
+    """
+    waiting = OutboxItem.objects.filter(kind="returns.publish", delivered_at__isnull=True)
+    recorded = [datetime.fromisoformat(said) for said in waiting.values_list("payload__recorded_at", flat=True)]
+    return min([house().now(), *(one - timedelta(microseconds=1) for one in recorded)])
 
 
 def ask_rebuild(*, frozen: FrozenReport, by: Actor, reach: Reach) -> tuple[Job, bool]:

@@ -268,11 +268,7 @@ def judge(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         accept = form.cleaned_data["decision"] == "accept"
         try:
-            judged = services.judge(
-                contribution=row, accept=accept, reason=form.cleaned_data["reason"], by=by, reach=reach
-            )
-            if accept:
-                services.take_over(contribution=judged, by=by, reach=reach)
+            services.judge(contribution=row, accept=accept, reason=form.cleaned_data["reason"], by=by, reach=reach)
             messages.success(request, _("已采用并入正文。") if accept else _("已退回。"))
         except RefusedError as refused:
             _tell(request, refused)

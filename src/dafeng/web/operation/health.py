@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db import DatabaseError, connection
 from django.db.models import Max, Min
+from django.utils.translation import gettext as _
 
 from dafeng.base.errors import DafengError
 from dafeng.web.audit.models import AuditHead
@@ -58,18 +59,18 @@ class Health:
     worker_seen: datetime | None
 
     def faults(self, now: datetime) -> list[str]:
-        """Return what is wrong, in Chinese; empty where all is well."""
+        """Return what is wrong, in the language of the page; empty where all is well."""
         said = []
         if self.outbox_since is not None and now - self.outbox_since > LATE:
-            said.append("待发布内容等待超过10分钟")
+            said.append(_("待发布内容等待超过10分钟"))
         if self.outbox_failing:
-            said.append(f"{self.outbox_failing}项发布失败，正在重试")
+            said.append(_("%(n)d项发布失败，正在重试") % {"n": self.outbox_failing})
         if self.worker_seen is None or now - self.worker_seen > UNSEEN:
-            said.append("任务进程没有运行：发布和后台任务都在等待")
+            said.append(_("任务进程没有运行：发布和后台任务都在等待"))
         elif self.queued_since is not None and now - self.queued_since > LATE and not self.running:
-            said.append("后台任务排队超过10分钟")
+            said.append(_("后台任务排队超过10分钟"))
         if self.free < LEAST_FREE:
-            said.append("磁盘剩余不足1 GB")
+            said.append(_("磁盘剩余不足1 GB"))
         return said
 
 

@@ -12,6 +12,7 @@ from django.db.models import Max
 from dafeng.base.errors import ContentError, DafengError, InputError, LakeError, UsageError
 from dafeng.base.listener import Listener
 from dafeng.catalog.decision_schemas import PlanDecision
+from dafeng.lake.durable import turn
 from dafeng.web.access.refusal import RefusedError
 from dafeng.web.audit.services import SYSTEM, record
 from dafeng.web.house import house
@@ -91,6 +92,8 @@ def publish_plan(item: OutboxItem) -> tuple[Mapping[str, Any], Callable[[Mapping
     """Write a reviewed plan into the workspace's catalog; the same item again writes the same bytes.
 
     What the library refuses for good comes back to the page as findings; what may pass (a disk that is full) is tried again.
+    One worker at a time writes, and looks in its turn whether the item was published meanwhile: one that was slow does not lay
+    an earlier version over a later one.
     """
     said = item.payload
     version = PlanVersion.objects.get(pk=said["version"])
@@ -103,8 +106,14 @@ def publish_plan(item: OutboxItem) -> tuple[Mapping[str, Any], Callable[[Mapping
     try:
         read = read_plan_file(setting, path, as_of=as_of, plan_id=said["plan"], place=said["place"], named=said["file"])
         new = [PlanDecision.model_validate(one) for one in said["decisions"]]
-        read, decisions = lay_over(setting, read, new, as_of=as_of)
-        save_plan(setting, read, path, decisions=decisions)
+        with turn(setting.workspace.catalog_folder):
+            version.refresh_from_db()
+            if (
+                version.published_at is not None or version.refused
+            ):  # another worker was faster, and a later one may be there
+                return {"plan": version.plan, "number": version.number}, None
+            read, decisions = lay_over(setting, read, new, as_of=as_of)
+            save_plan(setting, read, path, decisions=decisions)
     except LakeError:
         raise
     except (ContentError, InputError, UsageError) as error:

@@ -170,7 +170,7 @@ def read_again(*, reading: Reading, by: Actor) -> Reading:
         It is being read, or was.
     """
     with transaction.atomic():
-        row = Reading.objects.select_for_update().select_related("job").get(pk=reading.pk)
+        row = Reading.objects.select_for_update(of=("self",)).select_related("job").get(pk=reading.pk)
         stopped = row.state == ReadingState.WAITING and (row.job is None or not row.job.active)
         if row.state != ReadingState.FAILED and not stopped:
             raise RefusedError("reading.not-failed", _("这份文件不需要重新读取。"))
@@ -202,7 +202,7 @@ def withdraw(*, reading: Reading, reason: str, by: Actor) -> None:
     if not reason.strip():
         raise RefusedError("reading.no-reason", _("请写明撤销的理由。"))
     with transaction.atomic():
-        row = Reading.objects.select_for_update().select_related("job").get(pk=reading.pk)
+        row = Reading.objects.select_for_update(of=("self",)).select_related("job").get(pk=reading.pk)
         if row.state in (ReadingState.PUBLISHING, ReadingState.PUBLISHED, ReadingState.WITHDRAWN):
             raise RefusedError("reading.not-open", _("这份文件已发布或已撤销。"))
         before = row.state

@@ -152,8 +152,14 @@ def draft_save(
 
 
 def draft_for_writing(assignment: Assignment, user: User, now: datetime) -> Draft:
-    """Return the draft, locked, with the assignment moved to where somebody writes on it."""
-    rows = Assignment.objects.filter(pk=assignment.pk)
+    """Return the draft, locked, with the assignment moved to where somebody writes on it.
+
+    Raises
+    ------
+    RefusedError
+        It cannot be written on as it stands, or another organisation was asked in the meantime.
+    """
+    rows = Assignment.objects.filter(pk=assignment.pk, organisation=assignment.organisation_id)
     if not rows.filter(state=State.PENDING).update(state=State.DRAFT, version=F("version") + 1, updated_at=now):
         move(rows, "edit", updated_at=now)
     Draft.objects.get_or_create(assignment=assignment)

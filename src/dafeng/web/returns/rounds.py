@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, datetime, timedelta
+from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -21,11 +21,13 @@ from dafeng.web.audit.services import Actor, record
 from dafeng.web.house import house
 from dafeng.web.outbox.services import put
 from dafeng.web.people.models import Organisation
-from dafeng.web.returns.models import Assignment, FormSheet, Issuance, Round, Seal
+from dafeng.web.returns.models import Assignment, FormSheet, Issuance, Round, Seal, Submission
 from dafeng.web.returns.states import MOVES, State, allowed, move
 from dafeng.workflow.forms import forms_owed
 
 __all__ = ["Proposal", "assignment_link", "propose", "round_issue", "round_seal", "round_unseal"]
+
+_INSTANT: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,14 @@ def round_issue(*, proposal: Proposal, reach: Reach, by: Actor) -> Issuance:
     PermissionDenied
         The user may not issue forms for the place of the plan.
     RefusedError
-        The round is sealed.
+        The round is sealed, or something is asked for a place or of an organisation out of reach.
     """
     if not reach.can("returns.issue", place=proposal.place) or by.user is None:
         raise PermissionDenied("returns.issue")
+    outside = _outside(proposal, reach)
+    if outside:
+        of_whom = {"n": len(outside), "who": "、".join(outside[:5])}
+        raise RefusedError("round.outside", _("有 %(n)s 个单位或地区不在您的权限范围内，没有发表：%(who)s") % of_whom)
     here, now = house(), house().now()
     with transaction.atomic():
         row, new = Round.objects.select_for_update().get_or_create(
@@ -217,6 +223,16 @@ def round_issue(*, proposal: Proposal, reach: Reach, by: Actor) -> Issuance:
     return issuance
 
 
+def _outside(proposal: Proposal, reach: Reach) -> list[str]:
+    """Return of whom more is asked than the user may ask: for a place, or of an organisation, that is out of reach."""
+    allowed, known = reach.places("returns.issue"), proposal.organisations
+    return [
+        f"{issue.body_name}（{issue.place_name}）"
+        for issue in proposal.issues
+        if issue.place not in allowed or (issue.body in known and known[issue.body].place not in allowed)
+    ]
+
+
 def _issuer(by: Actor, reach: Reach, place: str) -> Organisation:
     """Return the organisation in whose name somebody issues."""
     for holding in reach.holdings:
@@ -274,12 +290,12 @@ def round_seal(*, row: Round, exceptions: Mapping[int, str], reason: str, reach:
     """
     if not reach.can("returns.seal", place=row.place) or by.user is None:
         raise PermissionDenied("returns.seal")
-    now = house().now()
     with transaction.atomic():
         Round.objects.select_for_update().get(pk=row.pk)
         if row.sealed is not None:
             raise RefusedError("round.sealed", _("这一轮已经封存。"))
         rows = list(row.assignments.select_for_update())
+        now = _after_decisions(rows)
         waiting = [one for one in rows if not allowed(one.state, "seal")]
         if waiting:
             raise RefusedError("round.waiting", _("还有 %(n)s 份待审核，审核完再封存：%(who)s") % _said(waiting))
@@ -330,11 +346,11 @@ def round_unseal(*, row: Round, reason: str, reach: Reach, by: Actor) -> None:
         raise PermissionDenied("returns.seal")
     if not reason.strip():
         raise RefusedError("round.no-reason", _("请写明解除封存的理由。"))
-    now = house().now()
     with transaction.atomic():
         Round.objects.select_for_update().get(pk=row.pk)
         opened = Seal.objects.filter(round=row, opened_at__isnull=True)
         seal = opened.first()
+        now = house().now() if seal is None else max(house().now(), seal.sealed_at + _INSTANT)
         if seal is None or not opened.update(opened_by=by.user, opened_at=now, opened_reason=reason.strip()):
             raise RefusedError("round.not-sealed", _("这一轮没有封存。"))
         rows = list(row.assignments.select_for_update().filter(state__in=MOVES["unseal"].starts))
@@ -342,6 +358,15 @@ def round_unseal(*, row: Round, reason: str, reach: Reach, by: Actor) -> None:
             move(Assignment.objects.filter(pk=one.pk), "unseal", end=one.sealed_from, sealed_from="", updated_at=now)
         record("returns.unsealed", row, by=by, at=now, place=row.place, reason=reason.strip())
         _publish_all(rows, "approved", f"unseal-{seal.pk}", now.isoformat())
+
+
+def _after_decisions(rows: Iterable[Assignment]) -> datetime:
+    """Return now, or just after the last approval or opening, whatever the clocks say: what is recorded last counts."""
+    held = list(rows)
+    approved = Submission.objects.filter(pk__in=[one.approved_id for one in held]).values_list("reviewed_at", flat=True)
+    opened = Seal.objects.filter(round__in=[one.round_id for one in held]).values_list("opened_at", flat=True)
+    moments = [one for one in (*approved, *opened) if one is not None]
+    return max([house().now(), *(one + _INSTANT for one in moments)])
 
 
 def _publish_all(rows: Iterable[Assignment], review: str, name: str, recorded_at: str) -> None:

@@ -10,17 +10,19 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from dafeng.base.errors import DafengError
 from dafeng.base.finding import Severity
 from dafeng.base.form import FormEntry, FormFilling
+from dafeng.base.quantity import convert
 from dafeng.reports.form_book import form_archive
 from dafeng.web.access.refusal import RefusedError
 from dafeng.web.access.routing import needs, reach_of_request, the
 from dafeng.web.audit.services import actor_of
 from dafeng.web.house import house
+from dafeng.web.overview.selectors import shown_value
 from dafeng.web.people.models import Organisation
 from dafeng.web.plans.evidence import safe_name
 from dafeng.web.plans.uploads import attachment, received
@@ -348,14 +350,14 @@ _SUBMISSION_TONES = {
     SubmissionState.SUPERSEDED: "warn",
 }
 _FATES = {
-    "answer": "填入",
-    "answer_with_finding": "填入，有提示",
-    "reason": "缺失原因",
-    "note": "备注",
-    "head": "表头",
-    "changed": "改动未采用",
-    "refused": "未采用",
-    "stray": "表外，未采用",
+    "answer": gettext_lazy("填入"),
+    "answer_with_finding": gettext_lazy("填入，有提示"),
+    "reason": gettext_lazy("缺失原因"),
+    "note": gettext_lazy("备注"),
+    "head": gettext_lazy("表头"),
+    "changed": gettext_lazy("改动未采用"),
+    "refused": gettext_lazy("未采用"),
+    "stray": gettext_lazy("表外，未采用"),
 }
 _FATE_TONES = {
     "answer": "good",
@@ -476,7 +478,7 @@ def remove_evidence(request: HttpRequest, pk: int) -> HttpResponse:
 def submission_page(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what was sent in, what was decided of it, and whether its figures are in the workspace."""
     row = submission_of(request, pk, "returns.read")
-    issue, catalog = row.sheet.read(), house().catalog
+    issue = row.sheet.read()
     published = row.published or {}
     return render(
         request,
@@ -492,12 +494,21 @@ def submission_page(request: HttpRequest, pk: int) -> HttpResponse:
             "tone": _SUBMISSION_TONES[SubmissionState(row.state)],
             "publishing": selectors.publishing_of([row]).get(row.pk),
             "published": published,
-            "changes": [
-                {**one, "before": state_word(catalog, one["before"]), "after": state_word(catalog, one["after"])}
-                for one in published.get("changes", [])
-            ],
+            "changes": [_changed(one, row.assignment.round.plan) for one in published.get("changes", [])],
         },
     )
+
+
+def _changed(one: dict[str, Any], plan: str) -> dict[str, Any]:
+    """Return how a target moved, in words and in the unit in which people read its indicator."""
+    catalog = house().catalog
+    found = catalog.plans[plan].targets if plan in catalog.plans else ()
+    target = next((target for target in found if target.id == one["target"]), None)
+    unit = one["unit"] if target is None else catalog.indicators[target.indicator].shown_unit
+    said = {name: state_word(catalog, one[name]) for name in ("before", "after")}
+    for name in ("value_before", "value_after"):
+        said[name] = "—" if one[name] is None else shown_value(convert(one[name], one["unit"], unit), unit)
+    return one | said
 
 
 def _remarks(remarks: dict[str, str], issue: Any) -> list[tuple[str, str]]:
