@@ -98,7 +98,8 @@ def parts_of(report: ReportDraft) -> list[Part]:
 
 def coverage(day: date) -> list[Coverage]:
     """Return how far each body has answered its forms, the least first; empty where none were issued."""
-    stand = house().kept(("returns-stand", day), lambda here: where_returns_stand(here, as_of=day))
+    known = max(day, house().now().date())  # with a day set in the past, what people send in still bears the real clock
+    stand = house().kept(("returns-stand", known), lambda here: where_returns_stand(here, as_of=known))
     told = stand.forms.group_by("body_name").agg(
         pl.col("asked").sum(),
         (pl.col("answered") + pl.col("reasons")).sum().alias("told"),
