@@ -6,6 +6,8 @@ UV     := VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(VENV)/bin/uv
 MAIN   := $(VENV)/.installed-main
 DEV    := $(VENV)/.installed-dev
 TESTS  ?=
+# One more than there are cores: tests of processes and pages wait now and then.
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 export PYTHON
 export UV_PYTHON_DOWNLOADS := never
 export PYTHONUTF8 := 1
@@ -38,8 +40,8 @@ format: $(DEV)  ## put the code into the one format
 	$(PY) -m ruff format .
 
 test: lint  ## lint, then every test but the long ones (TESTS=path for some)
-	$(PY) -m pytest -q -n auto --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
-	$(if $(TESTS),,$(PY) scripts/postgres.py $(PY) -m pytest -q -n auto --dist worksteal -rs -m "not soak and not browser and not embedded" tests/web || [ $$? -eq 77 ])
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
+	$(if $(TESTS),,$(PY) scripts/postgres.py $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -rs -m "not soak and not browser and not embedded" tests/web || [ $$? -eq 77 ])
 
 soak: $(DEV)  ## the long tests, with many examples, and a Spark cluster
 	$(PY) -m pytest -q -m "soak and not cluster" --hypothesis-profile=soak --timeout=3600 -rs --durations=10 $(TESTS)

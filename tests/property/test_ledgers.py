@@ -41,7 +41,7 @@ ROWS = st.lists(
     min_size=1,
     max_size=8,
 )
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=8, deadline=None)
 
 
 def frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """What the fault tests run as processes of their own, to kill them. Not a test itself.
 
 `python fault_driver.py` imports everything once, reads commands from its input, and does each in a process forked for it, of which it
-says the number and, when it is over, how it ended: `prepare COUNT`, `decide SEED`, `work SEED`, `once`, `state`, `session`. With a seed
+says the number and, when it is over, how it ended: `prepare COUNT`, `decide SEED`, `work SEED`, `finish`, `state`, `session`. With a seed
 that is not 0 the process kills itself (SIGKILL) at some statement of the database or at some moment. The workspace stands in
 `DAFENG_WORKSPACE`.
 """
@@ -207,9 +207,15 @@ def do(words: list[str]) -> None:
     elif name == "decide":
         doom(number, statements=150, seconds=0.7)
         decide()
-    elif name in ("work", "once"):
+    elif name == "work":
         doom(number, statements=60, seconds=1.2)
         work(threading.Event(), once=True)
+    elif name == "finish":
+        found = state()
+        decide()
+        time.sleep(1.1)  # the lease of a killed worker
+        work(threading.Event(), once=True)
+        Path(words[-1]).write_text(json.dumps([found, state()], ensure_ascii=False))
     else:
         Path(words[-1]).write_text(json.dumps(state() if name == "state" else session(), ensure_ascii=False))
 

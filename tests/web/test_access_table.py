@@ -31,6 +31,8 @@ from dafeng.web.people.models import User
 from dafeng.web.people.selectors import reach_of
 from web.world import CITY, DISTRICT, SCOPES, World
 
+pytestmark = pytest.mark.embedded
+
 HERE: Final = Path(__file__).parent
 TABLE: Final = yaml.safe_load((HERE.parent / "cases" / "web_access.yaml").read_text(encoding="utf-8"))
 SPANS: Final = {

@@ -122,11 +122,9 @@ def check_killing(root: Path, kills: int, seed: int) -> int:
     with driver(root, count) as processes:
         ends = [processes.run("decide" if at % 2 == 0 else "work", rng.randrange(1, 1 << 30)) for at in range(kills)]
         assert set(ends) <= {0, KILLED}
-        check_whole(processes.ask("state"))
-        processes.surely("decide")
-        time.sleep(1.1)  # the lease of a killed worker
-        processes.surely("once")
-        check_done(processes.ask("state"), count)
+        found, finished = processes.ask("finish")
+        check_whole(found)
+        check_done(finished, count)
     return ends.count(KILLED)
 
 

@@ -7,7 +7,7 @@ from dafeng.web.access.actions import Role
 from dafeng.web.house import House
 from dafeng.web.people.models import Organisation, OrganisationKind
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.embedded]
 
 
 def test_somebody_unknown_is_sent_to_the_sign_in_page(reading_house: House) -> None:

@@ -27,6 +27,8 @@ from web.factories_plans import make_task
 from web.factories_returns import make_assignment, reporter
 from web.world import World
 
+pytestmark = pytest.mark.embedded
+
 SVG: Final = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 PDF: Final = b"%PDF-1.4\n%%EOF\n"
 

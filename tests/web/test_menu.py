@@ -3,12 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from dafeng.web.access.actions import Role
 from dafeng.web.access.context import MENU
 from web.world import World
+
+pytestmark = pytest.mark.embedded
 
 WEB = Path(__file__).parents[2] / "src" / "dafeng" / "web"
 BY_PROGRAMS = {"operation:health", "operation:metrics"}

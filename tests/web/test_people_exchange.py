@@ -19,6 +19,8 @@ from dafeng.web.people.models import Grant, Organisation, User
 from dafeng.web.people.selectors import reach_of
 from web.world import World
 
+pytestmark = pytest.mark.embedded
+
 ORGANISATIONS = [
     ["gas", "示范燃气公司", "服务机构", "示范市", "", "demo-city-gas"],
     ["dw-school", "东湾一小", "业主单位", "demo-city-dongwan", "dongwan-housing", ""],

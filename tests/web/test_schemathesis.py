@@ -33,7 +33,10 @@ from web.test_access_table import operations, subjects
 from web.world import World
 
 # The client of Schemathesis leaves downloads unclosed; that the platform closes them is seen by the access table.
-pytestmark = pytest.mark.filterwarnings("ignore:.*_io.FileIO:pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*_io.FileIO:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.embedded,
+]
 CHECKS: Final = (
     not_a_server_error,
     status_code_conformance,

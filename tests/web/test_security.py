@@ -24,6 +24,8 @@ from dafeng.web.people.tokens import reach_of_token
 from web.test_access_table import Route, Subjects, ask, routes, subjects
 from web.world import BACKEND, CITY, PASSWORD, World
 
+pytestmark = pytest.mark.embedded
+
 WRITES: Final = re.compile(r"^\s*(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
 OWN_BUSINESS: Final = re.compile(r'"(django_session|plan_work_task(index|work|body))"', re.IGNORECASE)
 """The session of the visitor is no content, nor is the index of tasks, which is drawn from the catalog when that changed."""

@@ -16,6 +16,8 @@ from dafeng.web.access.actions import ACTION_NAMES, ROLE_NAMES, Role
 from dafeng.web.words import state_word, word
 from web.world import World
 
+pytestmark = pytest.mark.embedded
+
 ROOT = Path(__file__).parents[2]
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 BLANK = re.compile(r"%\(\w+\)[sdgf]|%%|</?\w+>")

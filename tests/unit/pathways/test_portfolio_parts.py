@@ -9,9 +9,10 @@ import pytest
 from dafeng.base.errors import InputError
 from dafeng.pathways.portfolio_draws import Draws, DrawsSolution, check_draws, solve_over_draws
 from dafeng.pathways.portfolio_front import cheapest_anchor, portfolio_front
-from dafeng.pathways.portfolio_infeasible import Infeasible, _tonnes_up, relax
+from dafeng.pathways.portfolio_infeasible import Infeasible, relax
 from dafeng.pathways.portfolio_problem import PortfolioProblem
 from dafeng.pathways.portfolio_programme import PortfolioRequest, build_programme
+from dafeng.pathways.portfolio_request import tonnes_up
 from dafeng.pathways.portfolio_solution import PortfolioSolution
 from portfolio_instances import random_problem
 
@@ -109,8 +110,8 @@ def test_each_relaxation_does_and_a_thousandth_less_does_not() -> None:
 
 
 def test_a_bound_is_said_rounded_up_so_that_it_is_enough() -> None:
-    assert _tonnes_up(42_310_400.0) == "4,231.1万吨"
-    assert _tonnes_up(42_310_000.0) == "4,231.0万吨"
+    assert tonnes_up(42_310_400.0) == "4,231.1万吨"
+    assert tonnes_up(42_310_000.0) == "4,231.0万吨"
 
 
 def drawn(problem: PortfolioProblem, count: int, seed: int) -> Draws:

@@ -107,7 +107,7 @@ def shown_value(value: float | None, unit: str | None) -> str:
     Examples
     --------
     >>> shown_value(1234.5, "万平方米"), shown_value(None, "%")
-    ('1,234.5 万平方米', '—')
+    ('1234.5 万平方米', '—')
     """
     if value is None:
         return "—"

@@ -90,7 +90,7 @@ def passages(
     --------
     >>> from dafeng.base.document import Block
     >>> text = DocumentText("a.txt", "txt", "0" * 64, (Block("到𠮷年 达到8％。", number=1), Block("其余。", number=2)))
-    >>> [[(piece.text, bool(piece.mark)) for piece in one.segments] for one in passages(text, [(0, 9)], [Mark(1, 2)])]
+    >>> [[(piece.text, bool(piece.mark)) for piece in one.segments] for one in passages(text, [(0, 8)], [Mark(1, 2)])]
     [[('到', False), ('𠮷', True), ('年达到8％。', False)]]
     """
     shown = []
