@@ -39,8 +39,11 @@ format: $(DEV)  ## put the code into the one format
 	$(PY) -m ruff check --fix-only .
 	$(PY) -m ruff format .
 
-test: lint  ## lint, then every test but the long ones (TESTS=path for some)
-	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS)
+# Lint runs beside the tests: it is one process, and tests wait now and then. What it says comes last.
+test: $(DEV)  ## lint, then every test but the long ones (TESTS=path for some)
+	@{ $(MAKE) --no-print-directory lint > $(VENV)/.lint.out 2>&1; echo $$? > $(VENV)/.lint.rc; } & \
+	$(PY) -m pytest -q -n $(WORKERS) --dist worksteal -rs --durations=30 --durations-min=5 $(TESTS); tests=$$?; \
+	wait; cat $(VENV)/.lint.out; [ $$tests -eq 0 ] && [ "$$(cat $(VENV)/.lint.rc)" -eq 0 ]
 	$(if $(TESTS),,$(PY) scripts/postgres.py $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -rs -m "not soak and not browser and not embedded" tests/web || [ $$? -eq 77 ])
 
 soak: $(DEV)  ## the long tests, with many examples, and a Spark cluster

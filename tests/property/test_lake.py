@@ -226,7 +226,10 @@ def test_the_lake_says_what_a_plain_list_of_versions_says() -> None:
     run_state_machine_as_test(
         LakeMachine,
         settings=settings(
-            profile, max_examples=min(profile.max_examples, 300), stateful_step_count=15, suppress_health_check=SLOW
+            profile,
+            max_examples=min(profile.max_examples * 3 // 5, 300),
+            stateful_step_count=15,
+            suppress_health_check=SLOW,
         ),
     )
 

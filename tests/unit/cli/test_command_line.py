@@ -75,7 +75,10 @@ def test_without_a_workspace_reading_commands_answer_from_the_catalog_and_say_so
     assert "dafeng init" in capsys.readouterr().err
 
 
-def test_import_assess_and_report(capsys: pytest.CaptureFixture[str], workspace: str, tmp_path: Path) -> None:
+def test_import_assess_and_report(
+    capsys: pytest.CaptureFixture[str], workspace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dafeng.workflow.reporting.portfolio_for_report", lambda *given, **named: "")
     data = answer(capsys, "assess", "-w", workspace)
     status = {row["target"]: row["status"] for row in data["rows"]}
     assert status["rail-2025"] == "met_early"
